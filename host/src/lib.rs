@@ -1,0 +1,13 @@
+//! larder keeps objects: bytes under a key, with metadata and tags.
+//!
+//! Modules stand on floors, and each knows only those below it:
+//!
+//! 1. nouns: [`object`], [`error`]
+//! 2. the three seams: [`provider::StorageProvider`], [`cache::EvictionStrategy`], [`lifecycle::LifecyclePolicy`]
+#![deny(missing_docs)]
+
+pub mod cache;
+pub mod error;
+pub mod lifecycle;
+pub mod object;
+pub mod provider;

@@ -1,0 +1,60 @@
+//! The third seam: how objects age.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::object::{StorageMetadata, Timestamp};
+
+/// Says how objects age: a pure function of an object's metadata and the time.
+///
+/// A native policy answers the three questions for one object; whoever can answer for many at once, as a plugin does,
+/// overrides [`decide`](LifecyclePolicy::decide).
+pub trait LifecyclePolicy: fmt::Debug + Send + Sync + 'static {
+    /// Whether the object should move to the archive.
+    fn should_archive(&self, candidate: &Candidate, now: Timestamp) -> bool;
+
+    /// Whether the object should be deleted.
+    fn should_delete(&self, candidate: &Candidate, now: Timestamp) -> bool;
+
+    /// For how long after its `updated_at` nothing may delete the object; zero for no such wish.
+    fn retention_period(&self, candidate: &Candidate) -> Duration;
+
+    /// Decides for each candidate, as of `now`: as many decisions as candidates, in the same order.
+    ///
+    /// # Errors
+    /// A plugin's failure: every one of the candidates is then kept.
+    fn decide(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Decision>> {
+        let decide = |candidate| Decision {
+            archive: self.should_archive(candidate, now),
+            delete: self.should_delete(candidate, now),
+            retain: self.retention_period(candidate),
+        };
+        Ok(candidates.iter().map(decide).collect())
+    }
+}
+
+/// An object to be judged.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// What is known of it.
+    pub metadata: StorageMetadata,
+    /// When it was last read, if the host keeps track of that.
+    pub last_read_at: Option<Timestamp>,
+}
+
+/// What a policy wants for one object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Move it to the archive.
+    pub archive: bool,
+    /// Delete it.
+    pub delete: bool,
+    /// Nothing deletes it for so long after its `updated_at`, whoever asks.
+    pub retain: Duration,
+}
+
+impl Decision {
+    /// Leave it where it is, and promise nothing.
+    pub const KEEP: Self = Self { archive: false, delete: false, retain: Duration::ZERO };
+}

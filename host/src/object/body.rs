@@ -1,0 +1,103 @@
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use crate::error::{Error, Result};
+
+/// Bytes in pieces. It ends after the last one; an error ends it too, and means that what came before is not all.
+pub type ByteStream = BoxStream<'static, Result<Bytes>>;
+
+/// The bytes of an object, or of a range of it.
+pub enum Body {
+    /// In one piece.
+    Bytes(Bytes),
+    /// In pieces, as they come.
+    Stream(ByteStream),
+}
+
+impl Body {
+    /// A body that comes in pieces.
+    pub fn stream(pieces: impl stream::Stream<Item = Result<Bytes>> + Send + 'static) -> Self {
+        Self::Stream(pieces.boxed())
+    }
+
+    /// All bytes in one piece, at most `limit` of them.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] if there are more, and whatever the stream fails with.
+    pub async fn collect(self, limit: u64) -> Result<Bytes> {
+        let too_large = || Error::too_large(format!("the body is larger than the {limit} bytes that fit here"));
+        let mut pieces = match self {
+            Self::Bytes(bytes) if bytes.len() as u64 > limit => return Err(too_large()),
+            Self::Bytes(bytes) => return Ok(bytes),
+            Self::Stream(pieces) => pieces,
+        };
+        let Some(first) = pieces.try_next().await? else { return Ok(Bytes::new()) };
+        let mut size = first.len() as u64;
+        if size > limit {
+            return Err(too_large());
+        }
+        let Some(second) = pieces.try_next().await? else { return Ok(first) };
+        let mut all = BytesMut::from(first);
+        let mut next = Some(second);
+        while let Some(piece) = next {
+            size += piece.len() as u64;
+            if size > limit {
+                return Err(too_large());
+            }
+            all.extend_from_slice(&piece);
+            next = pieces.try_next().await?;
+        }
+        Ok(all.freeze())
+    }
+
+    /// The bytes as a stream, whatever form they have.
+    pub fn into_stream(self) -> ByteStream {
+        match self {
+            Self::Bytes(bytes) if bytes.is_empty() => stream::empty().boxed(),
+            Self::Bytes(bytes) => stream::once(async { Ok(bytes) }).boxed(),
+            Self::Stream(pieces) => pieces,
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Body of {} bytes", bytes.len()),
+            Self::Stream(_) => f.write_str("Body in pieces"),
+        }
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Body {
+    fn from(bytes: T) -> Self {
+        Self::Bytes(bytes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(texts: &'static [&'static str]) -> Body {
+        Body::stream(stream::iter(texts).map(|text| Ok(Bytes::from(*text))))
+    }
+
+    #[tokio::test]
+    async fn pieces_are_joined_up_to_the_limit() {
+        for texts in [&["abc", "", "def"][..], &["abcdef"], &["a", "b", "cdef"]] {
+            assert_eq!(pieces(texts).collect(6).await.unwrap(), "abcdef");
+            assert!(matches!(pieces(texts).collect(5).await, Err(Error::TooLarge { .. })));
+        }
+        assert_eq!(pieces(&[]).collect(0).await.unwrap(), "");
+        assert!(Body::from("abcdef").collect(5).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_failure_in_the_middle_is_not_the_end() {
+        let body = Body::stream(stream::iter([Ok(Bytes::from("abc")), Err(Error::internal("cut off"))]));
+        assert!(matches!(body.collect(100).await, Err(Error::Internal { .. })));
+    }
+}
