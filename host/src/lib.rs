@@ -10,4 +10,5 @@ pub mod cache;
 pub mod error;
 pub mod lifecycle;
 pub mod object;
+pub mod plugin;
 pub mod provider;

@@ -1,0 +1,1 @@
+//! What authors of larder plugins depend on.

@@ -84,7 +84,9 @@ impl Tags {
 fn check(what: &str, text: &str, min: usize, max: usize) -> Result<()> {
     let count = text.chars().count();
     if count < min || count > max {
-        return Err(Error::invalid_input(format!("the {what} has {min} to {max} characters, and {text:?} has {count}")));
+        return Err(Error::invalid_input(format!(
+            "the {what} has {min} to {max} characters, and {text:?} has {count}"
+        )));
     }
     if text.chars().any(char::is_control) {
         return Err(Error::invalid_input(format!("the {what} holds no control characters, and {text:?} does")));
@@ -139,7 +141,9 @@ impl UserMetadata {
             name.make_ascii_lowercase();
             let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
             if name.is_empty() || !name.bytes().all(token) {
-                return Err(Error::invalid_input(format!("{name:?} is no name for user metadata: it must fit a header")));
+                return Err(Error::invalid_input(format!(
+                    "{name:?} is no name for user metadata: it must fit a header"
+                )));
             }
             if value.chars().any(char::is_control) {
                 return Err(Error::invalid_input(format!("the user metadata {name:?} holds control characters")));

@@ -68,12 +68,7 @@ pub trait StorageProvider: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such object; [`Error::PreconditionFailed`] if it is another one.
-    async fn update(
-        &self,
-        key: &Key,
-        changes: AttributeChanges,
-        if_match: Option<&ETag>,
-    ) -> Result<StorageMetadata>;
+    async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata>;
 
     /// How much there is. Unless a provider knows better, this walks over all objects.
     ///
