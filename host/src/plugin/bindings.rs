@@ -12,10 +12,27 @@ pub(super) mod provider {
 
 /// The world of an eviction strategy: plain calls.
 pub(super) mod eviction {
-    wasmtime::component::bindgen!({ path: "../wit", world: "eviction-strategy", imports: { default: trappable } });
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "eviction-strategy",
+        ownership: Borrowing { duplicate_if_necessary: true },
+        imports: { default: trappable },
+        with: {
+            "larder:plugin/types": super::provider::larder::plugin::types,
+            "larder:plugin/log": super::provider::larder::plugin::log,
+        },
+    });
 }
 
 /// The world of a lifecycle policy: plain calls.
 pub(super) mod lifecycle {
-    wasmtime::component::bindgen!({ path: "../wit", world: "lifecycle-policy", imports: { default: trappable } });
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "lifecycle-policy",
+        imports: { default: trappable },
+        with: {
+            "larder:plugin/types": super::provider::larder::plugin::types,
+            "larder:plugin/log": super::provider::larder::plugin::log,
+        },
+    });
 }

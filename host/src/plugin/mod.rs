@@ -1,9 +1,38 @@
-//! Plugins.
+//! Plugins: components behind the three seams.
+//!
+//! [`PluginRuntime::load`] makes of a component a [`Plugin`], and a plugin is one more implementation of
+//! [`StorageProvider`](crate::provider::StorageProvider), [`EvictionStrategy`](crate::cache::EvictionStrategy) or
+//! [`LifecyclePolicy`](crate::lifecycle::LifecyclePolicy). Nothing outside this module names wasmtime.
+//!
+//! What a plugin can do to the host: take its memory and its time, up to its [`Limits`], and fail. A trap, a timeout or a
+//! limit ends the call with an error and drops the instance; the next call has a fresh one.
+
 #[allow(missing_docs, missing_debug_implementations, unreachable_pub, dead_code, clippy::all)]
 mod bindings;
-#[allow(unreachable_pub)]
-mod inner {
-    #[derive(Debug)]
-    #[allow(missing_docs)]
-    pub struct InnerStore;
-}
+mod clock;
+mod compiled;
+mod convert;
+mod detached;
+mod digest;
+mod engine;
+mod error;
+mod eviction;
+mod fault;
+mod inner;
+mod instances;
+mod interface;
+mod lifecycle;
+mod limits;
+mod log;
+mod provider;
+mod runtime;
+mod state;
+mod stream;
+mod wasi;
+
+pub use digest::Digest;
+pub use error::PluginError;
+pub use interface::{Import, Interface, Kind, Needs, VERSION};
+pub use limits::Limits;
+pub use runtime::{Plugin, PluginOptions, PluginRuntime};
+pub use state::GrantedStores;

@@ -1,0 +1,81 @@
+//! The two wasmtime engines and the clock that interrupts their guests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, Strategy};
+
+use super::{Kind, PluginError};
+
+/// How often the epoch advances: how finely the time of a guest that never returns is measured.
+pub(super) const TICK: Duration = Duration::from_millis(5);
+
+/// Support for concurrent calls belongs to an engine as a whole and makes small synchronous calls 3 to 7 times slower;
+/// so providers have an engine with it, and eviction strategies and lifecycle policies share one without.
+#[derive(Debug)]
+pub(super) struct Engines {
+    concurrent: Engine,
+    synchronous: Engine,
+    stop: Arc<AtomicBool>,
+}
+
+impl Engines {
+    /// Sets both up, and starts the thread that advances their epochs.
+    ///
+    /// # Errors
+    /// [`PluginError::Runtime`] on a platform that wasmtime does not support.
+    pub(super) fn new() -> Result<Self, PluginError> {
+        let engine = |concurrent| {
+            let mut config = Config::new();
+            config
+                .strategy(Strategy::Cranelift)
+                .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+                .wasm_component_model(true)
+                .wasm_component_model_async(concurrent)
+                .concurrency_support(concurrent)
+                .epoch_interruption(true)
+                .max_wasm_stack(512 << 10);
+            Engine::new(&config).map_err(|error| PluginError::Runtime(format!("{error:#}")))
+        };
+        let (concurrent, synchronous) = (engine(true)?, engine(false)?);
+        let stop = Arc::new(AtomicBool::new(false));
+        let ticker = (concurrent.weak(), synchronous.weak(), Arc::clone(&stop));
+        thread::Builder::new()
+            .name("larder-epoch".to_owned())
+            .spawn(move || {
+                let (concurrent, synchronous, stop) = ticker;
+                while !stop.load(Ordering::Relaxed) {
+                    thread::sleep(TICK);
+                    for engine in [&concurrent, &synchronous] {
+                        if let Some(engine) = engine.upgrade() {
+                            engine.increment_epoch();
+                        }
+                    }
+                }
+            })
+            .map_err(|error| PluginError::Runtime(format!("no thread for the epoch: {error}")))?;
+        Ok(Self { concurrent, synchronous, stop })
+    }
+
+    /// The engine that plugins of this kind run on.
+    pub(super) fn of(&self, kind: Kind) -> &Engine {
+        match kind {
+            Kind::Provider => &self.concurrent,
+            Kind::Eviction | Kind::Lifecycle => &self.synchronous,
+        }
+    }
+}
+
+impl Drop for Engines {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// How many ticks a guest has for `time`. At least two: the epoch may advance right after the deadline is set.
+pub(super) fn ticks(time: Duration) -> u64 {
+    let ticks = time.as_millis().div_ceil(TICK.as_millis());
+    u64::try_from(ticks).unwrap_or(u64::MAX / 2).max(1) + 1
+}

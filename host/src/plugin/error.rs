@@ -1,0 +1,53 @@
+use std::path::PathBuf;
+
+use super::Kind;
+
+/// Why a plugin could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// The file is not there or can not be read.
+    #[error("{}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The file is larger than the plugin's limit.
+    #[error("the component has {size} bytes, and its limit is {limit} (limits.component_size)")]
+    TooLarge {
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The bytes are no WebAssembly component.
+    #[error("{0}")]
+    NotAComponent(String),
+    /// It exports none of the interfaces that make a plugin, or more than one, or another version of one.
+    #[error("{0}")]
+    WrongWorld(String),
+    /// It imports what was not granted.
+    #[error("{0}")]
+    Ungranted(String),
+    /// The compiler does not take it.
+    #[error("it does not compile: {0}")]
+    Compile(String),
+    /// An instance could not be made, or failed while it was opened.
+    #[error("it does not start: {0}")]
+    Start(String),
+    /// The plugin refused its configuration.
+    #[error("it does not accept its configuration: {0}")]
+    Settings(String),
+    /// It is used as a kind of plugin that it is not.
+    #[error("it is {found}, and {wanted} is wanted here")]
+    WrongKind {
+        /// What the configuration asks for.
+        wanted: Kind,
+        /// What the component exports.
+        found: Kind,
+    },
+    /// The runtime itself could not be set up.
+    #[error("the plugin runtime does not start: {0}")]
+    Runtime(String),
+}

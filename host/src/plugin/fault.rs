@@ -1,0 +1,58 @@
+//! What went wrong in a plugin, for its caller and for the operator.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tracing::error;
+use wasmtime::Trap;
+
+use super::clock::Elapsed;
+use super::limits::{Limiter, Limits};
+use crate::error::Error;
+
+/// Why an instance is of no more use.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// It trapped, or broke the rules of the component model.
+    Trap(wasmtime::Error),
+    /// It did not answer in time.
+    Timeout,
+}
+
+impl From<Elapsed> for Fault {
+    fn from(_: Elapsed) -> Self {
+        Self::Timeout
+    }
+}
+
+impl Fault {
+    /// Tells the operator, once, with the guest's backtrace; and makes the error that the caller gets.
+    pub(super) fn report(self, plugin: &str, operation: &str, limits: &Limits, limiter: &Limiter) -> Error {
+        let error = match &self {
+            Self::Timeout => timeout(plugin, operation, limits),
+            Self::Trap(trap) => match (limiter.breach(), trap.downcast_ref::<Trap>()) {
+                (Some(breach), _) => Error::exhausted(format!("the plugin {plugin} was stopped: {breach}")),
+                (None, Some(Trap::Interrupt)) => timeout(plugin, operation, limits),
+                (None, Some(trap)) => Error::unavailable(format!("the plugin {plugin} failed: {trap}")),
+                (None, None) => Error::unavailable(format!("the plugin {plugin} failed: {}", trap.root_cause())),
+            },
+        };
+        match self {
+            Self::Timeout => error!(plugin, operation, "{error}; the instance is dropped"),
+            Self::Trap(trap) => error!(plugin, operation, "{error}; the instance is dropped\n{trap:?}"),
+        }
+        error
+    }
+}
+
+fn timeout(plugin: &str, operation: &str, limits: &Limits) -> Error {
+    let limit = humantime::format_duration(limits.call_timeout);
+    Error::timeout(format!("the plugin {plugin} did not finish {operation} within {limit} (limits.call_timeout)"))
+}
+
+/// Runs a synchronous call. A panic of a host function on its way is a fault of the call, and ends nothing else.
+pub(super) fn guard<T>(call: impl FnOnce() -> wasmtime::Result<T>) -> Result<T, Fault> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(Fault::Trap),
+        Err(_) => Err(Fault::Trap(wasmtime::Error::msg("a host function panicked"))),
+    }
+}

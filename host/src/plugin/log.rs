@@ -1,0 +1,99 @@
+//! A plugin's lines on their way to the operator's log.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tracing::warn;
+
+/// The longest line; what is longer is cut.
+const MAX_LINE: usize = 4096;
+/// How many lines may come at once.
+const BURST: f64 = 100.0;
+/// How many lines a second may come over time.
+const PER_SECOND: f64 = 20.0;
+/// How often it is said that lines were dropped.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+
+/// Lets lines through at a bounded rate, counted over all instances of a plugin: a token bucket.
+#[derive(Debug)]
+pub(super) struct RateLimit(Mutex<Bucket>);
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    filled_at: Instant,
+    dropped: u64,
+    reported_at: Instant,
+}
+
+impl RateLimit {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self(Mutex::new(Bucket { tokens: BURST, filled_at: now, dropped: 0, reported_at: now }))
+    }
+
+    /// The line as it may be written, or nothing if there were too many.
+    pub(super) fn admit<'a>(&self, plugin: &str, line: &'a str) -> Option<Cow<'a, str>> {
+        let (admitted, dropped) = self.0.lock().take(Instant::now());
+        if dropped > 0 {
+            warn!(plugin, dropped, "log lines were dropped: they came too fast");
+        }
+        admitted.then(|| on_one_line(line))
+    }
+}
+
+impl Bucket {
+    /// Whether a line may pass, and how many dropped ones are due to be reported.
+    fn take(&mut self, now: Instant) -> (bool, u64) {
+        self.tokens = BURST.min(self.tokens + (now - self.filled_at).as_secs_f64() * PER_SECOND);
+        self.filled_at = now;
+        let admitted = self.tokens >= 1.0;
+        if admitted {
+            self.tokens -= 1.0;
+        } else {
+            self.dropped += 1;
+        }
+        let due = self.dropped > 0 && now - self.reported_at >= REPORT_EVERY;
+        if due {
+            self.reported_at = now;
+        }
+        (admitted, if due { std::mem::take(&mut self.dropped) } else { 0 })
+    }
+}
+
+/// A plugin must not be able to forge lines of the log, or to flood it with one.
+fn on_one_line(line: &str) -> Cow<'_, str> {
+    let end = line.floor_char_boundary(MAX_LINE);
+    let kept = &line[..end];
+    if end == line.len() && !kept.contains(char::is_control) {
+        return Cow::Borrowed(kept);
+    }
+    let mut clean: String = kept.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+    if end < line.len() {
+        clean.push('\u{2026}');
+    }
+    Cow::Owned(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_held_back_and_counted() {
+        let start = Instant::now();
+        let mut bucket = Bucket { tokens: BURST, filled_at: start, dropped: 0, reported_at: start };
+        let admitted = (0..1000).filter(|_| bucket.take(start).0).count();
+        assert_eq!(admitted, 100);
+        assert_eq!(bucket.take(start + Duration::from_secs(10)), (true, 900));
+    }
+
+    #[test]
+    fn a_line_stays_one_line() {
+        assert_eq!(on_one_line("plain"), "plain");
+        assert_eq!(on_one_line("a\nERROR forged\x1b[0m"), "a ERROR forged [0m");
+        let long = "é".repeat(4000);
+        assert!(on_one_line(&long).len() <= MAX_LINE + 3);
+    }
+}
