@@ -9,6 +9,8 @@ mod range;
 mod store_name;
 mod tags;
 
+use std::sync::Arc;
+
 pub use body::{Body, ByteStream};
 pub use checksum::{Checksum, Hasher};
 pub use etag::ETag;
@@ -24,7 +26,7 @@ pub use tags::{Tags, UserMetadata};
 #[derive(Debug)]
 pub struct Object {
     /// The metadata of the whole object, even if the body is a range of it.
-    pub metadata: StorageMetadata,
+    pub metadata: Arc<StorageMetadata>,
     /// Which bytes of the object the body has: all, unless a range was asked for.
     pub range: std::ops::Range<u64>,
     /// The bytes.
