@@ -1,0 +1,168 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::entry::Resident;
+use super::quick::QuickEngine;
+use super::shards::Shards;
+use super::slots::SlotEngine;
+use super::{CacheConfig, CacheEntry, EvictionPolicy, EvictionStrategyFactory, fifo, lru, random};
+use crate::error::{Error, Result};
+use crate::object::Key;
+
+/// Keeps whole objects in memory, up to a limit of bytes.
+///
+/// It knows nothing of providers: whoever owns it decides what is current. No call waits for anything but the lock of
+/// one shard, which a call of a plugin's strategy may hold for as long as the plugin's limits allow.
+#[derive(Debug)]
+pub struct CacheManager {
+    engine: Engine,
+    ttl: Option<Duration>,
+    entry_limit: u64,
+    /// The most that one entry may weigh: what fits into a shard.
+    weight_limit: u64,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Quick(QuickEngine),
+    Slots(SlotEngine),
+}
+
+/// What a cache has done, and what it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CacheStats {
+    /// Lookups that found an entry.
+    pub hits: u64,
+    /// Lookups that found none.
+    pub misses: u64,
+    /// Entries dropped to make room.
+    pub evictions: u64,
+    /// Entries that are there.
+    pub entries: u64,
+    /// What they weigh together, in bytes.
+    pub weight: u64,
+    /// Shards that go on with a native strategy since the plugin's failed there.
+    pub failed_strategies: u64,
+}
+
+impl CacheManager {
+    /// An empty cache. `plugin` makes the strategies of [`EvictionPolicy::Custom`], and is not looked at otherwise.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if the policy is a plugin's and no plugin is given; what the plugin answers when it is
+    /// opened for a shard.
+    pub fn new(config: &CacheConfig, plugin: Option<Arc<dyn EvictionStrategyFactory>>) -> Result<Self> {
+        let entry_limit = config.entry_limit.as_u64();
+        let shards = Shards::of(config.size_limit.as_u64(), entry_limit);
+        let slots = |factory| SlotEngine::new(shards, factory).map(Engine::Slots);
+        let engine = match &config.eviction_policy {
+            EvictionPolicy::Default => Engine::Quick(QuickEngine::new(shards)?),
+            EvictionPolicy::Lru => slots(Arc::new(lru::Factory))?,
+            EvictionPolicy::Fifo => slots(Arc::new(fifo::Factory))?,
+            EvictionPolicy::Random => slots(Arc::new(random::Factory))?,
+            EvictionPolicy::Custom(name) => {
+                let missing = || Error::invalid_input(format!("there is no eviction plugin \u{2018}{name}\u{2019}"));
+                slots(plugin.ok_or_else(missing)?)?
+            }
+        };
+        Ok(Self {
+            engine,
+            ttl: config.ttl,
+            entry_limit,
+            weight_limit: shards.capacity,
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        })
+    }
+
+    /// Objects of more bytes are not cached.
+    pub fn entry_limit(&self) -> u64 {
+        self.entry_limit
+    }
+
+    /// The entry of a key, which then counts as read.
+    pub fn get(&self, key: &Key) -> Option<CacheEntry> {
+        let found = self.peek(key);
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Relaxed);
+        found
+    }
+
+    /// The entry of a key, as [`get`](Self::get), without counting a hit or a miss.
+    pub(crate) fn peek(&self, key: &Key) -> Option<CacheEntry> {
+        let found = match &self.engine {
+            Engine::Quick(engine) => engine.get(key),
+            Engine::Slots(engine) => engine.get(key),
+        }?;
+        if found.is_expired() {
+            match &self.engine {
+                Engine::Quick(engine) => engine.remove_expired(key),
+                Engine::Slots(engine) => engine.remove_expired(key),
+            }
+            return None;
+        }
+        Some(found.entry)
+    }
+
+    /// Keeps an entry under the key in its metadata, in place of any that is there. One that is too large is not kept,
+    /// and neither is the one that was there.
+    pub fn insert(&self, entry: CacheEntry) {
+        let key = entry.metadata.key.clone();
+        let weight = entry.weight();
+        if entry.bytes.len() as u64 > self.entry_limit || weight > self.weight_limit {
+            self.remove(&key);
+            return;
+        }
+        let expires_at = self.ttl.and_then(|ttl| Instant::now().checked_add(ttl));
+        let resident = Resident { entry, weight, expires_at };
+        match &self.engine {
+            Engine::Quick(engine) => engine.insert(key, resident),
+            Engine::Slots(engine) => engine.insert(resident),
+        }
+    }
+
+    /// Forgets the entry of a key, and returns it.
+    pub fn remove(&self, key: &Key) -> Option<CacheEntry> {
+        let removed = match &self.engine {
+            Engine::Quick(engine) => engine.remove(key),
+            Engine::Slots(engine) => engine.remove(key),
+        }?;
+        (!removed.is_expired()).then_some(removed.entry)
+    }
+
+    /// Forgets all entries.
+    pub fn clear(&self) {
+        match &self.engine {
+            Engine::Quick(engine) => engine.clear(),
+            Engine::Slots(engine) => engine.clear(),
+        }
+    }
+
+    /// The figures as they are now.
+    pub fn stats(&self) -> CacheStats {
+        let (hits, misses) = (self.hits.load(Relaxed), self.misses.load(Relaxed));
+        match &self.engine {
+            Engine::Quick(engine) => CacheStats {
+                hits,
+                misses,
+                evictions: engine.evictions(),
+                entries: engine.len(),
+                weight: engine.weight(),
+                failed_strategies: 0,
+            },
+            Engine::Slots(engine) => CacheStats {
+                hits,
+                misses,
+                evictions: engine.evictions(),
+                entries: engine.len(),
+                weight: engine.weight(),
+                failed_strategies: engine.failed_strategies(),
+            },
+        }
+    }
+}
