@@ -4,11 +4,14 @@
 //!
 //! 1. nouns: [`object`], [`error`]
 //! 2. the three seams: [`provider::StorageProvider`], [`cache::EvictionStrategy`], [`lifecycle::LifecyclePolicy`]
+//! 4. owners: [`manager::StorageManager`], [`monitor::StorageMonitor`]
 #![deny(missing_docs)]
 
 pub mod cache;
 pub mod error;
 pub mod lifecycle;
+pub mod manager;
+pub mod monitor;
 pub mod object;
 pub mod plugin;
 pub mod provider;

@@ -1,0 +1,314 @@
+//! The owner of a store: a cache in front of a provider, and a monitor beside.
+
+mod coherence;
+mod completion;
+mod flight;
+mod grouped;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::cache::{CacheEntry, CacheManager};
+use crate::error::{Error, Result};
+use crate::monitor::{Operation, StoreMonitor};
+use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata, StoreName};
+use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
+
+use coherence::{Coherence, Load, Lookup};
+use completion::Completion;
+use flight::{Landing, landed};
+
+pub use grouped::GroupedPage;
+
+/// Owns one store. Cloning shares it.
+///
+/// A write goes to the provider first, then into the cache, then into the metrics. A read is answered from the cache
+/// without copying a byte, or loads from the provider, once however many ask at the same time. Everything that changes
+/// the store must go through its manager, or the cache would not hear of it.
+///
+/// A change whose caller goes away is carried on to its end in the background; a body in pieces is cut off, and the
+/// object then stays as it was.
+#[derive(Clone, Debug)]
+pub struct StorageManager(Arc<Owned>);
+
+#[derive(Debug)]
+struct Owned {
+    name: StoreName,
+    provider: Arc<dyn StorageProvider>,
+    coherence: Option<Arc<Coherence>>,
+    monitor: StoreMonitor,
+}
+
+impl StorageManager {
+    /// The owner of a store that keeps its objects in `provider`. Its methods must be called within a tokio runtime.
+    pub fn new(
+        name: StoreName,
+        provider: Arc<dyn StorageProvider>,
+        cache: Option<CacheManager>,
+        monitor: StoreMonitor,
+    ) -> Self {
+        let coherence = cache.map(|cache| Arc::new(Coherence::new(cache)));
+        if let Some(coherence) = &coherence {
+            let watched = Arc::downgrade(coherence);
+            monitor.watch_cache(move || watched.upgrade().map(|watched| watched.cache().stats()).unwrap_or_default());
+        }
+        Self(Arc::new(Owned { name, provider, coherence, monitor }))
+    }
+
+    /// The store's name.
+    pub fn name(&self) -> &StoreName {
+        &self.0.name
+    }
+
+    /// The store's monitor.
+    pub fn monitor(&self) -> &StoreMonitor {
+        &self.0.monitor
+    }
+
+    /// The store's cache, if it has one.
+    pub fn cache(&self) -> Option<&CacheManager> {
+        self.0.coherence.as_ref().map(|coherence| coherence.cache())
+    }
+
+    /// Stores an object, as [`StorageProvider::store`].
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn store_data(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
+        let (owned, key, cut_off) = (Arc::clone(&self.0), key.clone(), CancellationToken::new());
+        let body = completion::until(&cut_off, body);
+        let change = async move {
+            let write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
+            let bytes = match (&body, &owned.coherence) {
+                (Body::Bytes(bytes), Some(coherence)) if bytes.len() as u64 <= coherence.cache().entry_limit() => {
+                    Some(bytes.clone())
+                }
+                _ => None,
+            };
+            let metadata = owned.call(Operation::Store, owned.provider.store(&key, body, options)).await?;
+            if let Some(write) = write {
+                let of_these = |bytes: &bytes::Bytes| metadata.key == key && metadata.size == bytes.len() as u64;
+                let entry = |bytes| CacheEntry { metadata: Arc::new(metadata.clone()), bytes };
+                write.finish(bytes.filter(of_these).map(entry));
+            }
+            owned.monitor.record_write(metadata.size);
+            Ok(metadata)
+        };
+        Completion::new(cut_off, change).await
+    }
+
+    /// Returns an object or a range of it, as [`StorageProvider::retrieve`]. A range is served from the cache if the
+    /// whole object is there, and does not itself bring it there.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn retrieve_data(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
+        let Some(coherence) = &self.0.coherence else { return self.0.retrieve(key, range).await };
+        if let Some(entry) = coherence.cache().get(key) {
+            return self.0.hand_out(entry, range);
+        }
+        if range.is_some() {
+            return self.0.retrieve(key, range).await;
+        }
+        let landing = match coherence.look_up(key) {
+            Lookup::Hit(entry) => return self.0.hand_out(entry, None),
+            Lookup::Join(landing) => landing,
+            Lookup::Start(load, landing) => {
+                let entry_limit = coherence.cache().entry_limit();
+                tokio::spawn(Arc::clone(&self.0).load(load, entry_limit).in_current_span());
+                landing
+            }
+        };
+        match landed(landing).await {
+            Landing::Whole(entry) => self.0.hand_out(entry, None),
+            Landing::Failed(error) => Err(error),
+            Landing::Stream(object) => {
+                let first = object.lock().take();
+                match first {
+                    Some(object) => Ok(self.0.record_read(object)),
+                    None => self.0.retrieve(key, None).await,
+                }
+            }
+        }
+    }
+
+    /// Deletes an object, as [`StorageProvider::delete`].
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn delete_data(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
+        let (owned, key, if_match) = (Arc::clone(&self.0), key.clone(), if_match.cloned());
+        let change = async move {
+            let _write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
+            owned.call(Operation::Delete, owned.provider.delete(&key, if_match.as_ref())).await?;
+            owned.monitor.record_delete();
+            Ok(())
+        };
+        Completion::new(CancellationToken::new(), change).await
+    }
+
+    /// Returns a page of a listing, as [`StorageProvider::list`].
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn list_data(&self, query: &ListQuery) -> Result<Page> {
+        self.0.call(Operation::List, self.0.provider.list(query)).await
+    }
+
+    /// Returns a page of a listing in which the keys that have `delimiter` somewhere behind the query's prefix are
+    /// folded into one common prefix each, up to and with the first delimiter: what S3 calls ListObjectsV2. The query's
+    /// limit is on objects and common prefixes together; an empty delimiter folds nothing.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn list_grouped(&self, query: &ListQuery, delimiter: &str) -> Result<GroupedPage> {
+        grouped::list_grouped(async |query: &ListQuery| self.list_data(query).await, query, delimiter).await
+    }
+
+    /// Returns an object's metadata, as [`StorageProvider::metadata`]; from the cache, if the object is there.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
+        if let Some(entry) = self.cache().and_then(|cache| cache.peek(key)) {
+            return Ok(StorageMetadata::clone(&entry.metadata));
+        }
+        self.0.call(Operation::Metadata, self.0.provider.metadata(key)).await
+    }
+
+    /// Changes an object's attributes, as [`StorageProvider::update`]. A cached object stays cached.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn update_data(
+        &self,
+        key: &Key,
+        changes: AttributeChanges,
+        if_match: Option<&ETag>,
+    ) -> Result<StorageMetadata> {
+        let (owned, key, if_match) = (Arc::clone(&self.0), key.clone(), if_match.cloned());
+        let change = async move {
+            let mut write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
+            let call = owned.provider.update(&key, changes, if_match.as_ref());
+            let metadata = owned.call(Operation::Update, call).await?;
+            let replaced = write.as_mut().and_then(|write| write.replaced.take());
+            if let (Some(write), Some(replaced)) = (write, replaced) {
+                // The etag names the write that the bytes came with.
+                let same = replaced.metadata.key == metadata.key && replaced.metadata.etag == metadata.etag;
+                let entry = CacheEntry { metadata: Arc::new(metadata.clone()), bytes: replaced.bytes };
+                write.finish(same.then_some(entry));
+            }
+            Ok(metadata)
+        };
+        Completion::new(CancellationToken::new(), change).await
+    }
+
+    /// Counts what there is, as [`StorageProvider::usage`], and tells the monitor.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn usage(&self) -> Result<Usage> {
+        let usage = self.0.call(Operation::Usage, self.0.provider.usage()).await?;
+        self.0.monitor.record_usage(usage);
+        Ok(usage)
+    }
+}
+
+impl Owned {
+    /// Awaits an answer of the provider, times it, and logs trouble that is not of the caller's making.
+    async fn call<T>(&self, operation: Operation, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let started = Instant::now();
+        let result = call.await;
+        self.monitor.record_call(operation, started, &result);
+        if let Err(error) = &result
+            && is_trouble(error)
+        {
+            tracing::warn!(store = %self.name, operation = operation.as_str(), kind = error.kind(), "{error}");
+        }
+        result
+    }
+
+    /// Retrieves from the provider, beside the cache.
+    async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
+        let object = self.call(Operation::Retrieve, self.provider.retrieve(key, range)).await?;
+        Ok(self.record_read(object))
+    }
+
+    fn record_read(&self, object: Object) -> Object {
+        self.monitor.record_read(object.range.end - object.range.start);
+        object
+    }
+
+    /// Loads a whole object for all who wait for it.
+    async fn load(self: Arc<Self>, load: Load, entry_limit: u64) {
+        let loaded = self.call(Operation::Retrieve, self.provider.retrieve(&load.key, None)).await;
+        let landing = Landing::of(&load.key, loaded, entry_limit).await;
+        load.land(landing);
+    }
+
+    /// Shares an entry's bytes.
+    fn hand_out(&self, entry: CacheEntry, range: Option<ByteRange>) -> Result<Object> {
+        let CacheEntry { metadata, bytes } = entry;
+        let size = bytes.len() as u64;
+        let (range, bytes) = match range {
+            None => (0..size, bytes),
+            Some(range) => {
+                let range = range.resolve(size)?;
+                // Both ends are within `bytes`, whose length is a usize.
+                let part = bytes.slice(range.start as usize..range.end as usize);
+                (range, part)
+            }
+        };
+        self.monitor.record_read(range.end - range.start);
+        Ok(Object { metadata, range, body: Body::Bytes(bytes) })
+    }
+}
+
+/// Whether an operator would want to know of the error, whoever asked and whatever for.
+fn is_trouble(error: &Error) -> bool {
+    use Error::{Corrupt, Exhausted, Internal, PermissionDenied, Timeout, Unavailable};
+    matches!(
+        error,
+        Corrupt { .. }
+            | Exhausted { .. }
+            | Internal { .. }
+            | PermissionDenied { .. }
+            | Timeout { .. }
+            | Unavailable { .. }
+    )
+}
+
+#[async_trait]
+impl StorageProvider for StorageManager {
+    async fn store(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
+        self.store_data(key, body, options).await
+    }
+
+    async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
+        self.retrieve_data(key, range).await
+    }
+
+    async fn delete(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
+        self.delete_data(key, if_match).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page> {
+        self.list_data(query).await
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
+        StorageManager::metadata(self, key).await
+    }
+
+    async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
+        self.update_data(key, changes, if_match).await
+    }
+
+    async fn usage(&self) -> Result<Usage> {
+        StorageManager::usage(self).await
+    }
+}
