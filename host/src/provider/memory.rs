@@ -1,1 +1,126 @@
-//! Memory.
+//! The built-in memory provider.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::RwLock;
+
+use super::{Condition, ListQuery, Page, StorageProvider, StoreOptions, Usage};
+use crate::error::{Error, Result};
+use crate::object::{AttributeChanges, Body, ByteRange, Checksum, ETag, Key, Object, StorageMetadata};
+
+/// Keeps objects in memory, for as long as it lives.
+///
+/// Reading shares the stored bytes without copying them. A body that comes as a stream is collected first, so an object
+/// costs its size in memory from the moment its writing begins.
+#[derive(Default)]
+pub struct MemoryStorageProvider {
+    /// Guards all objects; held for a look-up or a change, never while a body is read or an await is pending.
+    shelf: RwLock<Shelf>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    objects: BTreeMap<Key, Entry>,
+    /// The sum of the sizes of `objects`.
+    bytes: u64,
+}
+
+struct Entry {
+    metadata: StorageMetadata,
+    bytes: Bytes,
+}
+
+impl MemoryStorageProvider {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Shelf {
+    fn get(&self, key: &Key) -> Result<&Entry> {
+        self.objects.get(key).ok_or_else(|| Error::not_found(key))
+    }
+}
+
+#[async_trait]
+impl StorageProvider for MemoryStorageProvider {
+    async fn store(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
+        let bytes = body.collect(u64::MAX).await?;
+        let checksum = Checksum::of(&bytes);
+        let size = bytes.len() as u64;
+
+        let mut shelf = self.shelf.write();
+        let previous = shelf.objects.get(key).map(|entry| &entry.metadata);
+        options.condition.check(key, previous.map(|previous| &previous.etag))?;
+        let metadata = options.into_metadata(key.clone(), size, checksum, previous);
+        let freed = previous.map_or(0, |previous| previous.size);
+        shelf.bytes = shelf.bytes - freed + size;
+        let replaced = shelf.objects.insert(key.clone(), Entry { metadata: metadata.clone(), bytes });
+        drop(shelf);
+        drop(replaced);
+        Ok(metadata)
+    }
+
+    async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
+        let shelf = self.shelf.read();
+        let Entry { metadata, bytes } = shelf.get(key)?;
+        let range = range.map_or(Ok(0..metadata.size), |range| range.resolve(metadata.size))?;
+        // Both ends are within `bytes`, whose length is a usize.
+        let part = bytes.slice(range.start as usize..range.end as usize);
+        Ok(Object { metadata: metadata.clone(), range, body: Body::Bytes(part) })
+    }
+
+    async fn delete(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
+        let mut shelf = self.shelf.write();
+        Condition::from(if_match).check(key, Some(&shelf.get(key)?.metadata.etag))?;
+        let removed = shelf.objects.remove(key);
+        shelf.bytes -= removed.as_ref().map_or(0, |entry| entry.metadata.size);
+        drop(shelf);
+        drop(removed);
+        Ok(())
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page> {
+        let limit = query.limit.clamp(1, ListQuery::MAX_LIMIT);
+        let shelf = self.shelf.read();
+        let mut behind = shelf
+            .objects
+            .range::<str, _>((query.start(), Bound::Unbounded))
+            .take_while(|(key, _)| key.as_str().starts_with(&query.prefix))
+            .map(|(_, entry)| &entry.metadata);
+        let objects = behind.by_ref().take(limit).cloned().collect();
+        Ok(Page { objects, more: behind.next().is_some() })
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
+        Ok(self.shelf.read().get(key)?.metadata.clone())
+    }
+
+    async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
+        let mut shelf = self.shelf.write();
+        let Entry { metadata, .. } = shelf.objects.get_mut(key).ok_or_else(|| Error::not_found(key))?;
+        Condition::from(if_match).check(key, Some(&metadata.etag))?;
+        metadata.attributes.apply(changes);
+        Ok(metadata.clone())
+    }
+
+    async fn usage(&self) -> Result<Usage> {
+        let shelf = self.shelf.read();
+        Ok(Usage { objects: shelf.objects.len() as u64, bytes: shelf.bytes })
+    }
+}
+
+impl fmt::Debug for MemoryStorageProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shelf = self.shelf.read();
+        f.debug_struct("MemoryStorageProvider")
+            .field("objects", &shelf.objects.len())
+            .field("bytes", &shelf.bytes)
+            .finish()
+    }
+}

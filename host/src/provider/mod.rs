@@ -4,6 +4,7 @@ pub mod file;
 pub mod memory;
 
 use std::fmt;
+use std::ops::Bound;
 
 use async_trait::async_trait;
 
@@ -174,6 +175,13 @@ impl Condition {
     }
 }
 
+/// With an etag, [`Condition::IfMatch`] it.
+impl From<Option<&ETag>> for Condition {
+    fn from(if_match: Option<&ETag>) -> Self {
+        if_match.map_or(Self::None, |etag| Self::IfMatch(etag.clone()))
+    }
+}
+
 /// Which objects to list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListQuery {
@@ -198,6 +206,14 @@ impl ListQuery {
     /// The objects whose keys begin with `prefix`, in pages as large as they get.
     pub fn with_prefix(prefix: impl Into<String>) -> Self {
         Self { prefix: prefix.into(), start_after: None, limit: Self::MAX_LIMIT }
+    }
+
+    /// Where the listing starts: from there on, keys that do not begin with the prefix lie behind all that do.
+    pub fn start(&self) -> Bound<&str> {
+        match &self.start_after {
+            Some(after) if *after >= self.prefix => Bound::Excluded(after),
+            _ => Bound::Included(&self.prefix),
+        }
     }
 }
 

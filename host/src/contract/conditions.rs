@@ -1,0 +1,169 @@
+use futures::future;
+
+use super::sample::{self, KIB, key};
+use super::trial::{foreign_etag, if_match};
+use crate::error::Error;
+use crate::provider::{Condition, ListQuery};
+
+/// How many tasks race.
+const RACERS: usize = 16;
+
+promises! {
+    /// A write that is only to happen if there is no such object happens if there is none.
+    async fn if_absent_stores_what_is_absent(trial) {
+        let store = trial.store().await?;
+        for size in [5, 100 * KIB] {
+            let bytes = sample::bytes(size, 1);
+            let stored = store.put_if(&key(&size.to_string())?, bytes.clone(), Condition::IfAbsent).await?;
+            store.ensure_is(&stored, &bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// A write that is only to happen if there is no such object is refused if there is one, and changes nothing.
+    async fn if_absent_leaves_what_is_there(trial) {
+        let store = trial.store().await?;
+        let stored = store.put_with(&key("k")?, "old", sample::attributes("old")?).await?;
+        for size in [0, 5, 100 * KIB] {
+            let bytes = sample::bytes(size, 1);
+            for body in [bytes.clone().into(), sample::in_pieces(&bytes, KIB)] {
+                let result = store.put_if(&key("k")?, body, Condition::IfAbsent).await;
+                ensure_fails!(result, "precondition-failed", "storing if absent over an object");
+                store.ensure_is(&stored, b"old").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A deleted object is absent.
+    async fn if_absent_stores_what_was_deleted(trial) {
+        let store = trial.store().await?;
+        store.put(&key("k")?, "old").await?;
+        store.delete(&key("k")?, None).await?;
+        let stored = store.put_if(&key("k")?, "new", Condition::IfAbsent).await?;
+        store.ensure_is(&stored, b"new").await
+    }
+
+    /// A write that is only to happen over one version happens over that one.
+    async fn if_match_replaces_that_version(trial) {
+        let store = trial.store().await?;
+        let mut stored = store.put(&key("k")?, "0").await?;
+        for size in [1, 100 * KIB, 2] {
+            let bytes = sample::bytes(size, 1);
+            stored = store.put_if(&key("k")?, bytes.clone(), if_match(&stored)).await?;
+            store.ensure_is(&stored, &bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// A write that is only to happen over one version is refused over another, even one with the same bytes.
+    async fn if_match_leaves_another_version(trial) {
+        let store = trial.store().await?;
+        let first = store.put(&key("k")?, "same").await?;
+        let second = store.put(&key("k")?, "same").await?;
+        for condition in [if_match(&first), Condition::IfMatch(foreign_etag())] {
+            for size in [5, 100 * KIB] {
+                let result = store.put_if(&key("k")?, sample::bytes(size, 1), condition.clone()).await;
+                ensure_fails!(result, "precondition-failed", "storing over a version that is not there");
+                store.ensure_is(&second, b"same").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A write that is only to happen over one version is refused where there is nothing, and leaves nothing.
+    async fn if_match_leaves_nothing_where_nothing_is(trial) {
+        let store = trial.store().await?;
+        let deleted = store.put(&key("k")?, "old").await?;
+        store.delete(&key("k")?, None).await?;
+        for name in ["k", "never there"] {
+            let result = store.put_if(&key(name)?, "new", if_match(&deleted)).await;
+            ensure_fails!(result, "precondition-failed", "storing over nothing if it matches");
+            store.ensure_absent(&key(name)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Of several writers that store a key if it is absent, one wins, and its object is there.
+    async fn of_racing_if_absent_writers_one_wins(trial) {
+        let store = trial.store().await?;
+        for (round, size) in [10, 10, 10, 10, 40 * KIB].into_iter().enumerate() {
+            let name = key(&format!("k{round}"))?;
+            let racers = (0..RACERS).map(|racer| {
+                let (store, name) = (store.clone(), name.clone());
+                let bytes = sample::bytes(size, racer as u64);
+                tokio::spawn(async move { (store.put_if(&name, bytes.clone(), Condition::IfAbsent).await, bytes) })
+            });
+            let mut winners = Vec::new();
+            for result in future::join_all(racers).await {
+                match result.map_err(|panic| Error::internal(panic.to_string()))? {
+                    (Ok(stored), bytes) => winners.push((stored, bytes)),
+                    (result, _) => ensure_fails!(result, "precondition-failed", "a losing writer"),
+                }
+            }
+            ensure_eq!(winners.len(), 1, "the number of winners");
+            for (stored, bytes) in winners {
+                store.ensure_is(&stored, &bytes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Of several writers that replace the same version, one wins, and its object is there.
+    async fn of_racing_if_match_writers_one_wins(trial) {
+        let store = trial.store().await?;
+        let mut current = store.put(&key("k")?, "first").await?;
+        for size in [10, 10, 10, 10, 40 * KIB] {
+            let racers = (0..RACERS).map(|racer| {
+                let (store, condition) = (store.clone(), if_match(&current));
+                let (name, bytes) = (current.key.clone(), sample::bytes(size, racer as u64));
+                tokio::spawn(async move { (store.put_if(&name, bytes.clone(), condition).await, bytes) })
+            });
+            let mut winners = Vec::new();
+            for result in future::join_all(racers).await {
+                match result.map_err(|panic| Error::internal(panic.to_string()))? {
+                    (Ok(stored), bytes) => winners.push((stored, bytes)),
+                    (result, _) => ensure_fails!(result, "precondition-failed", "a losing writer"),
+                }
+            }
+            ensure_eq!(winners.len(), 1, "the number of winners");
+            for (stored, bytes) in winners {
+                store.ensure_is(&stored, &bytes).await?;
+                current = stored;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writers that count up one object with compare-and-swap lose no count.
+    async fn compare_and_swap_loses_no_count(trial) {
+        const COUNTS: u64 = 5;
+        let store = trial.store().await?;
+        store.put(&key("counter")?, "0").await?;
+        let writers = (0..4).map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let name = key("counter")?;
+                let mut counted = 0;
+                while counted < COUNTS {
+                    let (metadata, bytes) = store.get(&name).await?;
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    let count: u64 = text.parse().map_err(|_| Error::internal(format!("the counter reads {text:?}")))?;
+                    match store.put_if(&name, (count + 1).to_string(), if_match(&metadata)).await {
+                        Ok(_) => counted += 1,
+                        Err(Error::PreconditionFailed { .. }) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(())
+            })
+        });
+        for result in future::join_all(writers).await {
+            result.map_err(|panic| Error::internal(panic.to_string()))??;
+        }
+        let (_, bytes) = store.get(&key("counter")?).await?;
+        ensure_eq!(String::from_utf8_lossy(&bytes), (4 * COUNTS).to_string(), "the counter");
+        ensure_eq!(store.keys(ListQuery::all()).await?, ["counter"], "the listing");
+        Ok(())
+    }
+}
