@@ -1,5 +1,6 @@
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -137,14 +138,14 @@ pub(super) async fn read(object: Object) -> Result<(StorageMetadata, Range<u64>,
     if bytes.len() as u64 != range.end - range.start {
         return Err(Error::internal(format!("the body of range {range:?} has {} bytes", bytes.len())));
     }
-    Ok((metadata, range, bytes))
+    Ok((Arc::unwrap_or_clone(metadata), range, bytes))
 }
 
 /// The first piece of an object's body, and the rest.
 pub(super) async fn begin(object: Object) -> Result<(StorageMetadata, Bytes, Body)> {
     let mut pieces = object.body.into_stream();
     let first = pieces.try_next().await?.unwrap_or_default();
-    Ok((object.metadata, first, Body::Stream(pieces)))
+    Ok((Arc::unwrap_or_clone(object.metadata), first, Body::Stream(pieces)))
 }
 
 /// Breaks the promise unless bytes are the ones wanted; says where they part, not all of them.

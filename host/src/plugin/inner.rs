@@ -121,7 +121,7 @@ impl HostInnerStoreWithStore<State> for HasSelf<State> {
                 Download::Streamed(StreamedDownload { data: outgoing.data, end: outgoing.end })
             }
         };
-        Ok(Ok(Object { metadata: (&object.metadata).into(), data }))
+        Ok(Ok(Object { metadata: (&*object.metadata).into(), data }))
     }
 
     async fn delete_object(

@@ -80,7 +80,7 @@ impl PluginStorageProvider {
             Body::Bytes(bytes) => Body::Bytes(bytes),
             Body::Stream(pieces) => Body::Stream(stream::verified(pieces, size, checksum)),
         };
-        Ok(Object { metadata, range, body })
+        Ok(Object { metadata: Arc::new(metadata), range, body })
     }
 
     /// A page must be what was asked for, in order.

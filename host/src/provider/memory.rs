@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,7 +31,7 @@ struct Shelf {
 }
 
 struct Entry {
-    metadata: StorageMetadata,
+    metadata: Arc<StorageMetadata>,
     bytes: Bytes,
 }
 
@@ -55,12 +56,12 @@ impl StorageProvider for MemoryStorageProvider {
         let size = bytes.len() as u64;
 
         let mut shelf = self.shelf.write();
-        let previous = shelf.objects.get(key).map(|entry| &entry.metadata);
+        let previous = shelf.objects.get(key).map(|entry| &*entry.metadata);
         options.condition.check(key, previous.map(|previous| &previous.etag))?;
         let metadata = options.into_metadata(key.clone(), size, checksum, previous);
         let freed = previous.map_or(0, |previous| previous.size);
         shelf.bytes = shelf.bytes - freed + size;
-        let replaced = shelf.objects.insert(key.clone(), Entry { metadata: metadata.clone(), bytes });
+        let replaced = shelf.objects.insert(key.clone(), Entry { metadata: Arc::new(metadata.clone()), bytes });
         drop(shelf);
         drop(replaced);
         Ok(metadata)
@@ -72,7 +73,7 @@ impl StorageProvider for MemoryStorageProvider {
         let range = range.map_or(Ok(0..metadata.size), |range| range.resolve(metadata.size))?;
         // Both ends are within `bytes`, whose length is a usize.
         let part = bytes.slice(range.start as usize..range.end as usize);
-        Ok(Object { metadata: metadata.clone(), range, body: Body::Bytes(part) })
+        Ok(Object { metadata: Arc::clone(metadata), range, body: Body::Bytes(part) })
     }
 
     async fn delete(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
@@ -92,19 +93,20 @@ impl StorageProvider for MemoryStorageProvider {
             .objects
             .range::<str, _>((query.start(), Bound::Unbounded))
             .take_while(|(key, _)| key.as_str().starts_with(&query.prefix))
-            .map(|(_, entry)| &entry.metadata);
+            .map(|(_, entry)| &*entry.metadata);
         let objects = behind.by_ref().take(limit).cloned().collect();
         Ok(Page { objects, more: behind.next().is_some() })
     }
 
     async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
-        Ok(self.shelf.read().get(key)?.metadata.clone())
+        Ok(StorageMetadata::clone(&self.shelf.read().get(key)?.metadata))
     }
 
     async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
         let mut shelf = self.shelf.write();
         let Entry { metadata, .. } = shelf.objects.get_mut(key).ok_or_else(|| Error::not_found(key))?;
         Condition::from(if_match).check(key, Some(&metadata.etag))?;
+        let metadata = Arc::make_mut(metadata);
         metadata.attributes.apply(changes);
         Ok(metadata.clone())
     }
