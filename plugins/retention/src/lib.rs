@@ -1,0 +1,1 @@
+//! A lifecycle policy of rules by prefix, tags and size.

@@ -1,0 +1,116 @@
+//! SIEVE, an eviction strategy that is simpler than LRU and misses less: a queue in order of insertion, a bit an entry
+//! that a read sets, and a hand that goes from the oldest to the newest, passing over what was read since it last came
+//! by and dropping the first that was not. Reads move nothing.
+//!
+//! From Zhang et al., *SIEVE is Simpler than LRU: an Efficient Turn-Key Eviction Algorithm for Web Caches*, NSDI 2024.
+//!
+//! It takes no configuration:
+//!
+//! ```yaml
+//! plugins:
+//!   sieve: { source: plugins/sieve }
+//! stores:
+//!   documents:
+//!     provider_type: file
+//!     cache: { size_limit: 64MiB, eviction_policy: sieve }
+//! ```
+
+use larder_sdk::{EntryId, EvictionStrategy, Result};
+
+/// No slot: the end of the queue.
+const NONE: u32 = u32::MAX;
+
+/// The queue, as a doubly linked list through an array of slots.
+#[derive(Debug)]
+pub struct Sieve {
+    nodes: Vec<Node>,
+    /// The entry that came in last.
+    newest: u32,
+    /// The entry that came in first.
+    oldest: u32,
+    /// Where the search for the next victim begins; the oldest if there is no such slot.
+    hand: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    id: EntryId,
+    newer: u32,
+    older: u32,
+    visited: bool,
+}
+
+/// There is nothing to configure.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {}
+
+impl EvictionStrategy for Sieve {
+    type Config = Config;
+
+    fn open(_config: Config, _capacity: u64) -> Result<Self> {
+        Ok(Self { nodes: Vec::new(), newest: NONE, oldest: NONE, hand: NONE })
+    }
+
+    fn on_insert(&mut self, id: EntryId, _hash: u64, _weight: u64) {
+        let slot = id.slot();
+        let node = Node { id, newer: NONE, older: self.newest, visited: false };
+        if slot < self.nodes.len() {
+            self.nodes[slot] = node;
+        } else {
+            self.nodes.resize(slot + 1, node);
+        }
+        match self.newest {
+            NONE => self.oldest = slot as u32,
+            newest => self.nodes[newest as usize].newer = slot as u32,
+        }
+        self.newest = slot as u32;
+    }
+
+    fn on_access(&mut self, id: EntryId) {
+        if let Some(node) = self.nodes.get_mut(id.slot()) {
+            node.visited = true;
+        }
+    }
+
+    fn on_remove(&mut self, id: EntryId) {
+        self.unlink(id.slot() as u32);
+    }
+
+    fn victim(&mut self) -> Option<EntryId> {
+        let mut hand = if self.hand == NONE { self.oldest } else { self.hand };
+        // Ends: a round clears every bit.
+        while hand != NONE {
+            let node = &mut self.nodes[hand as usize];
+            if !node.visited {
+                let id = node.id;
+                self.hand = hand;
+                self.unlink(hand);
+                return Some(id);
+            }
+            node.visited = false;
+            hand = if node.newer == NONE { self.oldest } else { node.newer };
+        }
+        None
+    }
+}
+
+impl Sieve {
+    /// Takes a slot out of the queue; a hand that pointed to it goes on to the next newer one.
+    fn unlink(&mut self, slot: u32) {
+        let Node { newer, older, .. } = self.nodes[slot as usize];
+        if self.hand == slot {
+            self.hand = newer;
+        }
+        match newer {
+            NONE => self.newest = older,
+            newer => self.nodes[newer as usize].older = older,
+        }
+        match older {
+            NONE => self.oldest = newer,
+            older => self.nodes[older as usize].newer = newer,
+        }
+    }
+}
+
+larder_sdk::export!(eviction: Sieve);

@@ -1,0 +1,1 @@
+//! A layer that keeps the last versions of each key.

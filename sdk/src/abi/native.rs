@@ -1,0 +1,64 @@
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use crate::body::{Body, Upload};
+use crate::checksum::Checksum;
+use crate::error::Result;
+use crate::log::Level;
+use crate::object::{AttributeChanges, ETag, Metadata, Object};
+use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions};
+use crate::range::ByteRange;
+use crate::testing;
+
+pub(crate) fn log(level: Level, message: &str) {
+    eprintln!("{level:?}: {message}");
+}
+
+/// There is no host, and so no stream of one.
+#[derive(Debug)]
+pub(crate) struct HostStream(Infallible);
+
+impl HostStream {
+    pub(crate) async fn next(&mut self, _checksum: &mut Option<Checksum>) -> Result<Option<Vec<u8>>> {
+        match self.0 {}
+    }
+}
+
+/// A store that a test granted.
+#[derive(Debug)]
+pub(crate) struct InnerStore(Rc<testing::MemoryStore>);
+
+impl InnerStore {
+    pub(crate) fn open(name: &str) -> Result<Self> {
+        testing::granted(name).map(Self)
+    }
+
+    pub(crate) async fn store(&self, key: &str, body: Body, options: StoreOptions) -> Result<Metadata> {
+        self.0.store(key, Upload::new(body), options).await
+    }
+
+    pub(crate) async fn retrieve(&self, key: &str, range: Option<ByteRange>) -> Result<Object> {
+        self.0.retrieve(key, range).await
+    }
+
+    pub(crate) async fn delete(&self, key: &str, if_match: Option<&ETag>) -> Result<()> {
+        self.0.delete(key, if_match).await
+    }
+
+    pub(crate) async fn list(&self, query: &ListQuery) -> Result<Page> {
+        self.0.list(query).await
+    }
+
+    pub(crate) async fn metadata(&self, key: &str) -> Result<Metadata> {
+        self.0.metadata(key).await
+    }
+
+    pub(crate) async fn update(
+        &self,
+        key: &str,
+        changes: AttributeChanges,
+        if_match: Option<&ETag>,
+    ) -> Result<Metadata> {
+        self.0.update(key, changes, if_match).await
+    }
+}

@@ -1,0 +1,267 @@
+//! What a cache drops: the trait of a strategy, and the loop that runs one over the host's batches.
+
+use serde::de::DeserializeOwned;
+
+use crate::error::Result;
+use crate::log;
+
+/// Names a resident entry of a shard: no other entry of that shard has or will have the same.
+///
+/// The low 32 bits are a dense slot number, which is used again, with another generation in the high bits, once the entry
+/// is gone: keep what you know of an entry in a `Vec` indexed by [`slot`](EntryId::slot).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EntryId(pub u64);
+
+impl EntryId {
+    /// Where a strategy may keep what it knows of the entry.
+    pub const fn slot(self) -> usize {
+        self.0 as u32 as usize
+    }
+}
+
+/// Chooses what one shard of a cache drops. Each shard has an instance of the plugin to itself.
+///
+/// The host sends what happened in batches; the SDK takes them apart, so a strategy hears of one entry at a time, and
+/// only of such as make sense: `on_access` and `on_remove` are called for residents alone, and the resident of a slot is
+/// removed before another one is inserted there.
+///
+/// First in, first out:
+///
+/// ```
+/// use std::collections::VecDeque;
+///
+/// use larder_sdk::{EntryId, EvictionStrategy, Result};
+///
+/// #[derive(Default)]
+/// struct Fifo { queue: VecDeque<EntryId> }
+///
+/// impl EvictionStrategy for Fifo {
+///     type Config = ();
+///
+///     fn open(_config: (), _capacity: u64) -> Result<Self> {
+///         Ok(Self::default())
+///     }
+///
+///     fn on_insert(&mut self, id: EntryId, _hash: u64, _weight: u64) {
+///         self.queue.push_back(id);
+///     }
+///
+///     fn on_access(&mut self, _id: EntryId) {}
+///
+///     fn on_remove(&mut self, id: EntryId) {
+///         self.queue.retain(|&queued| queued != id);
+///     }
+///
+///     fn victim(&mut self) -> Option<EntryId> {
+///         self.queue.pop_front()
+///     }
+/// }
+///
+/// larder_sdk::export!(eviction: Fifo);
+///
+/// // Its test: a shard as the host would drive it.
+/// use larder_sdk::eviction::{Batch, Shard};
+///
+/// let mut shard = Shard::new(Fifo::open((), 10).unwrap());
+/// let batch = Batch { inserted: &[0, 1, 2], hashes: &[7, 8, 9], weights: &[5, 5, 5], ..Batch::default() };
+/// assert_eq!(shard.step(batch, 6, 64), [0, 1]);
+/// ```
+pub trait EvictionStrategy: Sized + 'static {
+    /// What the operator writes under `config` for this plugin. Put `#[serde(deny_unknown_fields)]` on it, so that a
+    /// misspelt key is an error; see [`config`](crate::config) for what no configuration at all means.
+    type Config: DeserializeOwned;
+
+    /// Prepares this instance for a shard whose weights may sum to `capacity`. Called once, before all else.
+    ///
+    /// # Errors
+    /// Any failure means that the plugin can not work with the configuration, and refuses the plugin.
+    fn open(config: Self::Config, capacity: u64) -> Result<Self>;
+
+    /// An entry came in. `hash` is that of its key: the same key has the same one as long as the host runs, so a strategy
+    /// can remember keys that it dropped. `weight` is in the unit of the capacity, and at least 1.
+    fn on_insert(&mut self, id: EntryId, hash: u64, weight: u64);
+
+    /// A resident entry was read.
+    fn on_access(&mut self, id: EntryId);
+
+    /// A resident entry went for another reason than this strategy's choice.
+    fn on_remove(&mut self, id: EntryId);
+
+    /// Chooses the entry to drop next, and forgets it: it does not come to [`on_remove`](Self::on_remove). `None` if no
+    /// entry is left.
+    fn victim(&mut self) -> Option<EntryId>;
+}
+
+/// What happened in a shard since the last step, in columns. Within a step: first all of `inserted`, then all of
+/// `accessed`, then all of `removed`, each in the order in which it happened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Batch<'a> {
+    /// Entries that came in.
+    pub inserted: &'a [u64],
+    /// For each of `inserted`, a hash of its key.
+    pub hashes: &'a [u64],
+    /// For each of `inserted`, its weight.
+    pub weights: &'a [u64],
+    /// Entries that were read.
+    pub accessed: &'a [u64],
+    /// Entries that went for another reason than the strategy's choice.
+    pub removed: &'a [u64],
+}
+
+/// Runs a strategy over batches: what stands between the plugin interface and the trait.
+#[derive(Debug)]
+pub struct Shard<S> {
+    strategy: S,
+    /// By slot, the entry there and its weight; a weight of 0 marks an empty slot.
+    residents: Vec<(u64, u64)>,
+}
+
+impl<S: EvictionStrategy> Shard<S> {
+    /// An empty shard.
+    pub const fn new(strategy: S) -> Self {
+        Self { strategy, residents: Vec::new() }
+    }
+
+    /// The strategy, for a test to look into.
+    pub const fn strategy(&self) -> &S {
+        &self.strategy
+    }
+
+    /// Tells the strategy what happened, then asks it for victims until their weights sum to `wanted`, there are
+    /// `max_victims`, or it has no more.
+    pub fn step(&mut self, events: Batch<'_>, wanted: u64, max_victims: usize) -> Vec<u64> {
+        for ((&id, &hash), &weight) in events.inserted.iter().zip(events.hashes).zip(events.weights) {
+            self.insert(EntryId(id), hash, weight.max(1));
+        }
+        for &id in events.accessed {
+            if self.weight(EntryId(id)) > 0 {
+                self.strategy.on_access(EntryId(id));
+            }
+        }
+        for &id in events.removed {
+            self.remove(EntryId(id));
+        }
+        let mut victims = Vec::new();
+        let mut freed = 0;
+        while freed < wanted && victims.len() < max_victims {
+            let Some(victim) = self.strategy.victim() else { break };
+            let weight = self.weight(victim);
+            if weight == 0 {
+                log::error!("the strategy chose {victim:?}, which is not resident");
+                break;
+            }
+            self.residents[victim.slot()].1 = 0;
+            victims.push(victim.0);
+            freed = weight.saturating_add(freed);
+        }
+        victims
+    }
+
+    fn insert(&mut self, id: EntryId, hash: u64, weight: u64) {
+        if id.slot() >= self.residents.len() {
+            self.residents.resize(id.slot() + 1, (0, 0));
+        }
+        // A slot that was used again within one batch: the removal of the former resident stands further down in it.
+        let (former, former_weight) = self.residents[id.slot()];
+        if former_weight > 0 {
+            self.strategy.on_remove(EntryId(former));
+        }
+        self.residents[id.slot()] = (id.0, weight);
+        self.strategy.on_insert(id, hash, weight);
+    }
+
+    fn remove(&mut self, id: EntryId) {
+        if self.weight(id) > 0 {
+            self.residents[id.slot()].1 = 0;
+            self.strategy.on_remove(id);
+        }
+    }
+
+    /// The weight of a resident; 0 if the entry is none.
+    fn weight(&self, id: EntryId) -> u64 {
+        match self.residents.get(id.slot()) {
+            Some(&(resident, weight)) if resident == id.0 => weight,
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes down what it hears, and names victims from a list.
+    #[derive(Default)]
+    struct Recorder {
+        heard: Vec<String>,
+        victims: Vec<u64>,
+    }
+
+    impl EvictionStrategy for Recorder {
+        type Config = ();
+
+        fn open(_config: (), _capacity: u64) -> Result<Self> {
+            Ok(Self::default())
+        }
+
+        fn on_insert(&mut self, id: EntryId, hash: u64, weight: u64) {
+            self.heard.push(format!("insert {:x} {hash} {weight}", id.0));
+        }
+
+        fn on_access(&mut self, id: EntryId) {
+            self.heard.push(format!("access {:x}", id.0));
+        }
+
+        fn on_remove(&mut self, id: EntryId) {
+            self.heard.push(format!("remove {:x}", id.0));
+        }
+
+        fn victim(&mut self) -> Option<EntryId> {
+            self.victims.pop().map(EntryId)
+        }
+    }
+
+    fn shard(victims: &[u64]) -> Shard<Recorder> {
+        Shard::new(Recorder { victims: victims.to_vec(), ..Recorder::default() })
+    }
+
+    #[test]
+    fn events_come_in_order_and_only_of_residents() {
+        let mut shard = shard(&[]);
+        let (inserted, hashes, weights) = (&[0, 1][..], &[10, 11][..], &[5, 6][..]);
+        let batch = Batch { inserted, hashes, weights, accessed: &[1, 7, 1], removed: &[0, 0, 9] };
+        assert!(shard.step(batch, 0, 64).is_empty());
+        shard.step(Batch { accessed: &[0, 1], ..Batch::default() }, 0, 64);
+        let heard = ["insert 0 10 5", "insert 1 11 6", "access 1", "access 1", "remove 0", "access 1"];
+        assert_eq!(shard.strategy().heard, heard);
+    }
+
+    #[test]
+    fn a_slot_used_again_within_a_batch_changes_its_resident_once() {
+        let mut shard = shard(&[]);
+        let again = 1 << 32;
+        shard.step(Batch { inserted: &[0], hashes: &[10], weights: &[5], ..Batch::default() }, 0, 64);
+        let (inserted, hashes, weights) = (&[again][..], &[11][..], &[6][..]);
+        shard.step(Batch { inserted, hashes, weights, accessed: &[0, again], removed: &[0] }, 0, 64);
+        let heard = ["insert 0 10 5", "remove 0", "insert 100000000 11 6", "access 100000000"];
+        assert_eq!(shard.strategy().heard, heard);
+    }
+
+    #[test]
+    fn victims_cover_what_is_wanted_and_no_more() {
+        let (inserted, hashes, weights) = (&[0, 1, 2, 3][..], &[0; 4][..], &[5; 4][..]);
+        let batch = Batch { inserted, hashes, weights, ..Batch::default() };
+        assert_eq!(shard(&[3, 2, 1, 0]).step(batch, 6, 64), [0, 1]);
+        assert_eq!(shard(&[3, 2, 1, 0]).step(batch, 100, 3), [0, 1, 2]);
+        assert_eq!(shard(&[3, 2, 1, 0]).step(batch, 100, 64), [0, 1, 2, 3]);
+        assert_eq!(shard(&[3, 2, 1, 0]).step(batch, 0, 64), [0u64; 0]);
+    }
+
+    #[test]
+    fn a_strategy_that_names_strangers_is_not_asked_on() {
+        let (inserted, hashes, weights) = (&[0, 1][..], &[0; 2][..], &[5; 2][..]);
+        let batch = Batch { inserted, hashes, weights, ..Batch::default() };
+        assert_eq!(shard(&[1, 0, 0]).step(batch, 100, 64), [0]);
+        assert_eq!(shard(&[1, 9]).step(batch, 100, 64), [0u64; 0]);
+    }
+}
