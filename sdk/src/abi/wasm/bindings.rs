@@ -1,12 +1,39 @@
-//! What `generate!` makes of `wit/`: the imports and the provider's exports here, the other two worlds' exports in
-//! modules of their own.
+//! What `generate!` makes of `wit/`: the exports of the three worlds, and the stores that a provider may import.
+//!
+//! Streams are made with the intrinsics of the world that mentions them first. So the provider's world stands here
+//! without `inner-stores`, or every provider would import it and have to be granted stores.
 
 wit_bindgen::generate!({
     path: "../wit",
-    world: "storage-provider",
+    inline: "
+        package larder:sdk;
+
+        world provider {
+            import larder:plugin/log@0.1.0;
+            export larder:plugin/provider@0.1.0;
+        }
+    ",
+    generate_all,
     pub_export_macro: true,
     export_macro_name: "__export_storage_provider",
 });
+
+pub mod layer {
+    wit_bindgen::generate!({
+        path: "../wit",
+        inline: "
+            package larder:sdk;
+
+            world layer {
+                import larder:plugin/inner-stores@0.1.0;
+            }
+        ",
+        with: {
+            "larder:plugin/types@0.1.0": super::larder::plugin::types,
+            "larder:plugin/inner-stores@0.1.0": generate,
+        },
+    });
+}
 
 pub mod eviction {
     wit_bindgen::generate!({

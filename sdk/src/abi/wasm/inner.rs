@@ -1,4 +1,4 @@
-use super::bindings::larder::plugin::inner_stores as host;
+use super::bindings::layer::larder::plugin::inner_stores as host;
 use super::convert::error;
 use super::stream::{HostStream, Outgoing, with};
 use crate::body::{Body, BodyStream};
