@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+#[cfg(target_arch = "wasm32")]
 use crate::abi;
 use crate::checksum::{Checksum, Running};
 use crate::error::{Error, Result};
@@ -116,6 +117,7 @@ pub struct BodyStream {
 }
 
 enum Source {
+    #[cfg(target_arch = "wasm32")]
     Host(abi::HostStream),
     Made(Box<dyn DynSource>),
     Ended,
@@ -147,6 +149,7 @@ impl BodyStream {
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         loop {
             let piece = match &mut self.source {
+                #[cfg(target_arch = "wasm32")]
                 Source::Host(stream) => stream.next(&mut self.checksum).await,
                 Source::Made(source) => source.next().await,
                 Source::Ended => return Ok(None),

@@ -1,8 +1,6 @@
-use std::convert::Infallible;
 use std::rc::Rc;
 
 use crate::body::{Body, Upload};
-use crate::checksum::Checksum;
 use crate::error::Result;
 use crate::log::Level;
 use crate::object::{AttributeChanges, ETag, Metadata, Object};
@@ -12,16 +10,6 @@ use crate::testing;
 
 pub(crate) fn log(level: Level, message: &str) {
     eprintln!("{level:?}: {message}");
-}
-
-/// There is no host, and so no stream of one.
-#[derive(Debug)]
-pub(crate) struct HostStream(Infallible);
-
-impl HostStream {
-    pub(crate) async fn next(&mut self, _checksum: &mut Option<Checksum>) -> Result<Option<Vec<u8>>> {
-        match self.0 {}
-    }
 }
 
 /// A store that a test granted.
