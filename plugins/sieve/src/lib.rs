@@ -114,3 +114,6 @@ impl Sieve {
 }
 
 larder_sdk::export!(eviction: Sieve);
+
+#[cfg(test)]
+mod tests;
