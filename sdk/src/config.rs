@@ -30,8 +30,9 @@ pub fn parse<C: DeserializeOwned>(settings: &str) -> Result<C> {
             Error::invalid_input(format!("this plugin can not do without `config`: {}", without_position(&error)))
         });
     }
-    serde_json::from_str(settings)
-        .map_err(|error| Error::invalid_input(format!("the plugin's `config` does not fit: {}", without_position(&error))))
+    serde_json::from_str(settings).map_err(|error| {
+        Error::invalid_input(format!("the plugin's `config` does not fit: {}", without_position(&error)))
+    })
 }
 
 /// The position is one in the JSON that the host made, and of no use to who wrote the YAML.

@@ -9,6 +9,7 @@
 
 #[allow(missing_docs, missing_debug_implementations, unreachable_pub, dead_code, clippy::all)]
 mod bindings;
+pub mod build;
 mod clock;
 mod compiled;
 mod convert;

@@ -35,7 +35,9 @@ pub fn grant(name: &str) -> Rc<MemoryStore> {
 
 pub(crate) fn granted(name: &str) -> Result<Rc<MemoryStore>> {
     GRANTS.with_borrow(|grants| grants.get(name).cloned()).ok_or_else(|| {
-        Error::permission_denied(format!("no store is granted as \u{2018}{name}\u{2019}: call testing::grant({name:?})"))
+        Error::permission_denied(format!(
+            "no store is granted as \u{2018}{name}\u{2019}: call testing::grant({name:?})"
+        ))
     })
 }
 

@@ -5,8 +5,8 @@ use std::task::Poll;
 use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult, StreamWriter};
 
 use super::bindings::larder::plugin::types as wit;
-use super::convert::error;
 use super::bindings::{wit_future, wit_stream};
+use super::convert::error;
 use crate::body::{Body, BodyStream, CHUNK_SIZE};
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
