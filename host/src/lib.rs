@@ -8,6 +8,7 @@
 #![deny(missing_docs)]
 
 pub mod cache;
+pub mod config;
 pub mod contract;
 pub mod error;
 pub mod lifecycle;

@@ -1,0 +1,94 @@
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::name::PluginName;
+use super::period::Period;
+use super::scalar::{Scalar, scalar_serde};
+use super::size::Size;
+
+/// The cache in front of a store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// How many bytes it holds at most, keys and metadata counted in.
+    pub size_limit: Size,
+    /// How long after it came in an entry is no longer used; absent: for ever. The cache follows every write that goes
+    /// through this host without it; it is for providers that others write to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Period>,
+    /// What goes when it is full.
+    pub eviction_policy: EvictionPolicy,
+    /// Objects larger than this are not cached.
+    pub entry_limit: Size,
+}
+
+/// 64 MiB, no TTL, the default policy, objects up to 1 MiB.
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            size_limit: Size::mebibytes(NonZeroU64::new(64).expect("64 is not 0")),
+            ttl: None,
+            eviction_policy: EvictionPolicy::Default,
+            entry_limit: Size::mebibytes(NonZeroU64::MIN),
+        }
+    }
+}
+
+/// What a cache drops when it is full.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EvictionPolicy {
+    /// The policy of the crate quick_cache (a CLOCK-Pro variant), the fastest.
+    #[default]
+    Default,
+    /// What was read the longest ago.
+    Lru,
+    /// What came in the longest ago.
+    Fifo,
+    /// Any entry.
+    Random,
+    /// What the plugin of this name chooses.
+    Custom(PluginName),
+}
+
+impl EvictionPolicy {
+    /// The words that name what is built in, and so no plugin.
+    pub const BUILT_IN: [&str; 4] = ["default", "lru", "fifo", "random"];
+}
+
+impl FromStr for EvictionPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "default" => Self::Default,
+            "lru" => Self::Lru,
+            "fifo" => Self::Fifo,
+            "random" => Self::Random,
+            name => Self::Custom(name.parse().map_err(|_| format!("{text:?} is not {}", Self::EXPECTED))?),
+        })
+    }
+}
+
+impl fmt::Display for EvictionPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Lru => "lru",
+            Self::Fifo => "fifo",
+            Self::Random => "random",
+            Self::Custom(name) => name.as_str(),
+        })
+    }
+}
+
+impl Scalar for EvictionPolicy {
+    const EXPECTED: &'static str = "an eviction policy: default, lru, fifo, random or the name of a plugin";
+    const PATTERN: &'static str = PluginName::PATTERN;
+}
+
+scalar_serde!(EvictionPolicy);

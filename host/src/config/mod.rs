@@ -1,0 +1,117 @@
+//! The configuration: YAML, read once into types that can not hold a wrong value, and checked as a whole.
+//!
+//! ```
+//! # fn main() -> Result<(), larder::config::ConfigError> {
+//! let config = larder::config::Config::embedded()?;
+//! assert!(config.stores.contains_key("documents"));
+//! # Ok(())
+//! # }
+//! ```
+
+mod cache;
+mod check;
+mod entries;
+mod error;
+mod graph;
+mod locate;
+mod name;
+mod period;
+mod plugin;
+mod scalar;
+mod schema;
+mod secret;
+mod server;
+mod size;
+mod store;
+mod summary;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use cache::{CacheConfig, EvictionPolicy};
+pub use error::{ConfigError, Position, Problem};
+pub use name::{AccessKey, GrantName, PluginName, Region};
+pub use period::Period;
+pub use plugin::{ComponentSource, Grants, PluginConfig, PluginLimits};
+pub use secret::Secret;
+pub use server::{AdminConfig, Credential, ListenAddress, S3Config, ServerConfig};
+pub use size::Size;
+pub use store::{LifecycleConfig, StorageConfig, StorageType, StoreTemplate};
+pub use summary::Summary;
+
+use crate::object::StoreName;
+
+/// The configuration of a larder host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The folder that holds everything the host keeps.
+    #[serde(default = "data_dir")]
+    pub data_dir: PathBuf,
+    /// Where the host listens.
+    #[serde(default)]
+    pub server: ServerConfig,
+    /// The plugins, by name.
+    #[serde(default, deserialize_with = "entries::deserialize")]
+    pub plugins: BTreeMap<PluginName, PluginConfig>,
+    /// The stores, by name.
+    #[serde(default, deserialize_with = "entries::by_store")]
+    pub stores: BTreeMap<StoreName, StorageConfig>,
+    /// What a store is like that a client makes; absent: clients make none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_buckets: Option<StoreTemplate>,
+}
+
+fn data_dir() -> PathBuf {
+    PathBuf::from("larder-data")
+}
+
+impl Config {
+    /// The text of the configuration that is compiled in.
+    pub const EMBEDDED: &str = include_str!("../../../config/larder.yaml");
+
+    /// Reads a file. Relative paths in it start from the folder that it is in.
+    ///
+    /// # Errors
+    /// Everything wrong with it.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let origin = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigError::whole(&origin, format!("can not be read: {error}; name a YAML file that larder may read"))
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&origin, &text, folder, folder)
+    }
+
+    /// The configuration that is compiled in. Its data is kept under the working directory, and its plugins are built
+    /// from the source tree that the host was compiled from.
+    ///
+    /// # Errors
+    /// Everything wrong with it: none, unless the code around it changed.
+    pub fn embedded() -> Result<Self, ConfigError> {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
+        Self::parse("the embedded configuration", Self::EMBEDDED, Path::new(""), sources)
+    }
+
+    /// Reads a document whose data and secrets are named from the folder `data` on, and its plugins from `components`
+    /// on.
+    fn parse(origin: &str, text: &str, data: &Path, components: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = serde_yaml::from_str(text).map_err(|error| ConfigError::parse(origin, &error))?;
+        config.data_dir = data.join(&config.data_dir);
+        for credential in &mut config.server.s3.credentials {
+            credential.secret_key.rebase(data);
+        }
+        for plugin in config.plugins.values_mut() {
+            let (ComponentSource::Path(path) | ComponentSource::Source(path)) = &mut plugin.component;
+            *path = components.join(&*path);
+        }
+        let found = check::check(&config);
+        if found.is_empty() { Ok(config) } else { Err(ConfigError::checks(origin, text, found)) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

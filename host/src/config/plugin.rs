@@ -1,0 +1,160 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+
+use super::entries;
+use super::name::GrantName;
+use super::period::Period;
+use super::size::Size;
+use crate::object::StoreName;
+
+/// A plugin: which component, its settings, and what it may reach and use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginConfig {
+    /// Where the component comes from.
+    pub component: ComponentSource,
+    /// The settings that the plugin gets when it starts, `null` if there are none.
+    pub config: serde_json::Value,
+    /// What it may reach.
+    pub grants: Grants,
+    /// What it may use.
+    pub limits: PluginLimits,
+}
+
+/// Where a component comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ComponentSource {
+    /// A file that holds the component (`path` in YAML).
+    Path(PathBuf),
+    /// A folder with the crate that it is built from whenever that changed (`source` in YAML).
+    Source(PathBuf),
+}
+
+/// The mapping as it is written.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["path"] }, { "required": ["source"] }]))]
+struct Written {
+    /// A file that holds the component. Either this or `source`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PathBuf")]
+    path: Option<PathBuf>,
+    /// A folder with the crate of the plugin; it is built when it is stale. Either this or `path`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "PathBuf")]
+    source: Option<PathBuf>,
+    /// The settings of the plugin, whatever it takes; handed to it as JSON.
+    #[serde(default, deserialize_with = "entries::json", skip_serializing_if = "serde_json::Value::is_null")]
+    config: serde_json::Value,
+    /// What it may reach beyond the log: nothing, unless it is said here.
+    #[serde(default)]
+    grants: Grants,
+    /// What it may use.
+    #[serde(default)]
+    limits: PluginLimits,
+}
+
+impl<'de> Deserialize<'de> for PluginConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Mapping;
+
+        impl<'de> Visitor<'de> for Mapping {
+            type Value = PluginConfig;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a plugin: a mapping with `path` or `source`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PluginConfig, A::Error> {
+                let Written { path, source, config, grants, limits } =
+                    Written::deserialize(MapAccessDeserializer::new(map))?;
+                let component = match (path, source) {
+                    (Some(path), None) => ComponentSource::Path(path),
+                    (None, Some(source)) => ComponentSource::Source(source),
+                    (None, None) => {
+                        return Err(de::Error::custom(
+                            "a plugin needs `path` (a .wasm file) or `source` (the folder of its crate)",
+                        ));
+                    }
+                    (Some(_), Some(_)) => {
+                        return Err(de::Error::custom(
+                            "a plugin has `path` or `source`, and this one has both; remove one of them",
+                        ));
+                    }
+                };
+                Ok(PluginConfig { component, config, grants, limits })
+            }
+        }
+
+        deserializer.deserialize_map(Mapping)
+    }
+}
+
+impl Serialize for PluginConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { component, config, grants, limits } = self.clone();
+        let (path, source) = match component {
+            ComponentSource::Path(path) => (Some(path), None),
+            ComponentSource::Source(source) => (None, Some(source)),
+        };
+        Written { path, source, config, grants, limits }.serialize(serializer)
+    }
+}
+
+impl JsonSchema for PluginConfig {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PluginConfig".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Written::json_schema(generator);
+        schema.insert(
+            "description".to_owned(),
+            "A plugin: which component, its settings, and what it may reach and use.".into(),
+        );
+        schema
+    }
+}
+
+/// What a plugin may reach beyond the log: nothing, unless it is said here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Grants {
+    /// Stores that a provider plugin may build on: the plugin's word for each, and the store.
+    #[serde(default, deserialize_with = "entries::to_stores", skip_serializing_if = "BTreeMap::is_empty")]
+    pub stores: BTreeMap<GrantName, StoreName>,
+}
+
+/// What a plugin may use before a call of it ends in an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginLimits {
+    /// The memory of one instance.
+    pub memory: Size,
+    /// How long one call may take, waiting included.
+    pub call_timeout: Period,
+    /// How many instances run at most.
+    #[schemars(range(min = 1))]
+    pub instances: NonZeroU32,
+    /// Bodies up to this size cross to and from the plugin in one piece; larger ones as a stream.
+    pub whole_body: Size,
+}
+
+/// 64 MiB of memory, 10 s a call, 4 instances, bodies up to 1 MiB in one piece.
+impl Default for PluginLimits {
+    fn default() -> Self {
+        Self {
+            memory: Size::mebibytes(NonZeroU64::new(64).expect("64 is not 0")),
+            call_timeout: Period::seconds(10),
+            instances: NonZeroU32::new(4).expect("4 is not 0"),
+            whole_body: Size::mebibytes(NonZeroU64::MIN),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::cache::CacheConfig;
+use super::entries;
+use super::name::PluginName;
+use super::period::Period;
+use super::scalar::{Scalar, scalar_serde};
+use crate::object::StoreName;
+
+/// A store: where its bytes live, what is cached, and how its objects age.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StorageConfig {
+    /// Where the bytes live.
+    pub provider_type: StorageType,
+    /// For `file` only: the folder, relative to `data_dir`; absent: `stores/` and the store's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_path: Option<PathBuf>,
+    /// Whether only plugins that are granted it can reach it. No front door serves it then.
+    #[serde(default)]
+    pub internal: bool,
+    /// The cache in front; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheConfig>,
+    /// How objects age; absent: they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<LifecycleConfig>,
+}
+
+impl StorageConfig {
+    /// The folder under `data_dir` that holds the folders of all stores without a `base_path` of their own.
+    pub const FOLDER: &str = "stores";
+
+    /// The folder of a `file` store of this name.
+    pub fn folder(&self, name: &StoreName, data_dir: &Path) -> PathBuf {
+        match &self.base_path {
+            Some(path) => data_dir.join(path),
+            None => data_dir.join(Self::FOLDER).join(name.as_str()),
+        }
+    }
+}
+
+/// Where the bytes of a store live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StorageType {
+    /// In files under a folder; they outlast the host.
+    File,
+    /// In the host's memory; they end with the host.
+    Memory,
+    /// Where the plugin of this name keeps them.
+    Custom(PluginName),
+}
+
+impl StorageType {
+    /// The words that name what is built in, and so no plugin.
+    pub const BUILT_IN: [&str; 2] = ["file", "memory"];
+}
+
+impl FromStr for StorageType {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "file" => Self::File,
+            "memory" => Self::Memory,
+            name => Self::Custom(name.parse().map_err(|_| format!("{text:?} is not {}", Self::EXPECTED))?),
+        })
+    }
+}
+
+impl fmt::Display for StorageType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "file",
+            Self::Memory => "memory",
+            Self::Custom(name) => name.as_str(),
+        })
+    }
+}
+
+impl Scalar for StorageType {
+    const EXPECTED: &'static str = "a provider: file, memory or the name of a plugin";
+    const PATTERN: &'static str = PluginName::PATTERN;
+}
+
+scalar_serde!(StorageType);
+
+/// How the objects of a store age.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LifecycleConfig {
+    /// The plugins that say so, at least one. When several speak, archiving comes before deleting, and the longest
+    /// retention wins.
+    #[schemars(length(min = 1))]
+    pub policies: Vec<PluginName>,
+    /// How often they are asked.
+    #[serde(default = "hourly")]
+    pub every: Period,
+    /// The store that archived objects move to, under the same keys; no other store archives to it. Absent: a policy
+    /// that wants to archive an object gets it kept instead, and a warning is logged.
+    #[serde(default, deserialize_with = "entries::optional_store", skip_serializing_if = "Option::is_none")]
+    pub archive_to: Option<StoreName>,
+}
+
+fn hourly() -> Period {
+    Period::seconds(60 * 60)
+}
+
+/// What a store is like that a client makes, as S3 CreateBucket does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoreTemplate {
+    /// Where the bytes live.
+    pub provider_type: StorageType,
+    /// The cache in front; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheConfig>,
+    /// How objects age; absent: they do not. `archive_to` can not be used here, since no two stores share an archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<LifecycleConfig>,
+}
+
+impl StoreTemplate {
+    /// The configuration of a store made after it.
+    pub fn to_storage(&self) -> StorageConfig {
+        let Self { provider_type, cache, lifecycle } = self.clone();
+        StorageConfig { provider_type, base_path: None, internal: false, cache, lifecycle }
+    }
+}

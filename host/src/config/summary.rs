@@ -1,0 +1,71 @@
+use std::fmt;
+
+use super::{ComponentSource, Config, StorageConfig, StorageType};
+
+/// What a configuration amounts to, in lines for people.
+#[derive(Debug)]
+pub struct Summary<'a>(&'a Config);
+
+impl Config {
+    /// What it amounts to, in lines for people; for programs it serializes. Secrets are in neither.
+    pub fn summary(&self) -> Summary<'_> {
+        Summary(self)
+    }
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Config { data_dir, server, plugins, stores, new_buckets } = self.0;
+        writeln!(f, "data     {}", data_dir.display())?;
+        let keys = match server.s3.credentials.len() {
+            0 => "open to everybody on this machine".to_owned(),
+            1 => "1 key pair".to_owned(),
+            count => format!("{count} key pairs"),
+        };
+        writeln!(f, "s3       http://{} in {}, {keys}", server.s3.listen, server.s3.region)?;
+        writeln!(f, "admin    http://{}", server.admin.listen)?;
+        for (name, plugin) in plugins {
+            let component = match &plugin.component {
+                ComponentSource::Path(path) => path.display().to_string(),
+                ComponentSource::Source(path) => format!("built from {}", path.display()),
+            };
+            write!(f, "plugin   {name}: {component}")?;
+            for (word, store) in &plugin.grants.stores {
+                write!(f, ", store `{store}` as {word}")?;
+            }
+            writeln!(f)?;
+        }
+        for (name, store) in stores {
+            write!(f, "store    {name}: ")?;
+            if store.provider_type == StorageType::File {
+                write!(f, "files in {}", store.folder(name, data_dir).display())?;
+            } else {
+                write!(f, "{}", store.provider_type)?;
+            }
+            describe(f, store)?;
+        }
+        if let Some(template) = new_buckets {
+            write!(f, "buckets  {}", template.provider_type)?;
+            describe(f, &template.to_storage())?;
+        }
+        Ok(())
+    }
+}
+
+/// The rest of a store's line.
+fn describe(f: &mut fmt::Formatter<'_>, store: &StorageConfig) -> fmt::Result {
+    if store.internal {
+        f.write_str(", internal")?;
+    }
+    if let Some(cache) = &store.cache {
+        write!(f, ", cache of {} ({})", cache.size_limit, cache.eviction_policy)?;
+    }
+    if let Some(lifecycle) = &store.lifecycle {
+        let policies: Vec<&str> = lifecycle.policies.iter().map(|name| name.as_str()).collect();
+        write!(f, ", aged by {} every {}", policies.join(" and "), lifecycle.every)?;
+        if let Some(archive) = &lifecycle.archive_to {
+            write!(f, " to `{archive}`")?;
+        }
+    }
+    writeln!(f)
+}
