@@ -17,3 +17,4 @@ pub mod monitor;
 pub mod object;
 pub mod plugin;
 pub mod provider;
+pub mod scheduler;

@@ -327,3 +327,16 @@ fn what_is_serialized_reads_back_but_for_secrets() {
     let text = serde_yaml::to_string(&config).unwrap();
     assert_eq!(parse(&text).unwrap(), config);
 }
+
+#[test]
+fn every_example_of_the_reference_is_right() {
+    let reference = include_str!("../../docs/configuration.md");
+    let examples: Vec<&str> =
+        reference.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(rest)).collect();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        if let Err(error) = parse(example) {
+            panic!("{error}\n{example}");
+        }
+    }
+}

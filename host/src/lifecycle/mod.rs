@@ -1,7 +1,14 @@
 //! The third seam: how objects age.
 
+mod archive;
+mod manager;
+mod report;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use manager::LifecycleManager;
+pub use report::{LifecycleReport, Planned, Verdict};
 
 use crate::error::Result;
 use crate::object::{StorageMetadata, Timestamp};
