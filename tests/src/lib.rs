@@ -1,1 +1,96 @@
+//! What the tests of larder share: the plugins, built once, and providers made of them.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use larder::plugin::{Limits, Plugin, PluginError, PluginOptions, PluginRuntime};
+use larder::provider::StorageProvider;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+
+/// The plugins in `plugins/`.
+const PLUGINS: [&str; 4] = ["plugins/memory", "plugins/versions", "plugins/sieve", "plugins/retention"];
+
+/// The folder of the project.
+pub fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package is in a folder of the project")
+}
+
+/// The component of a first-party plugin, by the name of its folder. All are built when the first is asked for.
+pub async fn component(name: &str) -> PathBuf {
+    static BUILT: OnceCell<Vec<PathBuf>> = OnceCell::const_new();
+    let built = BUILT
+        .get_or_init(|| async {
+            let folders = PLUGINS.map(|folder| project().join(folder));
+            let folders = folders.each_ref().map(PathBuf::as_path);
+            let built = larder::plugin::build::build_all(&folders, |line| eprintln!("{line}")).await;
+            let built = built.unwrap_or_else(|error| panic!("the plugins do not build: {error}"));
+            built.into_iter().map(|built| built.component).collect()
+        })
+        .await;
+    let position = PLUGINS.iter().position(|folder| folder.ends_with(&format!("/{name}")));
+    built[position.expect("it is one of the plugins")].clone()
+}
+
+/// A plugin runtime with a folder of its own for compiled code.
+#[derive(Debug)]
+pub struct Runtime {
+    runtime: PluginRuntime,
+    _compiled: TempDir,
+}
+
+impl Runtime {
+    /// A runtime whose cache of compiled code is empty.
+    pub fn new() -> Self {
+        let compiled = tempfile::tempdir().expect("there is a folder for temporary files");
+        let runtime = PluginRuntime::new(compiled.path().to_owned()).expect("this platform has a plugin runtime");
+        Self { runtime, _compiled: compiled }
+    }
+
+    /// Loads a first-party plugin with these settings, default limits and no grants.
+    ///
+    /// # Errors
+    /// Those of [`PluginRuntime::load`].
+    pub async fn load(&self, name: &str, settings: Value) -> Result<Plugin, PluginError> {
+        self.load_with(name, settings, |_| {}).await
+    }
+
+    /// Loads a first-party plugin with options that `adjust` changes.
+    ///
+    /// # Errors
+    /// Those of [`PluginRuntime::load`].
+    pub async fn load_with(
+        &self,
+        name: &str,
+        settings: Value,
+        adjust: impl FnOnce(&mut PluginOptions),
+    ) -> Result<Plugin, PluginError> {
+        let mut options =
+            PluginOptions { name: name.into(), settings, stores: Default::default(), limits: Limits::default() };
+        adjust(&mut options);
+        self.runtime.load(&component(name).await, options).await
+    }
+
+    /// The plugin `versions` over two stores.
+    ///
+    /// # Errors
+    /// Those of [`PluginRuntime::load`].
+    pub async fn versions(
+        &self,
+        current: Arc<dyn StorageProvider>,
+        history: Arc<dyn StorageProvider>,
+    ) -> Result<Arc<dyn StorageProvider>, PluginError> {
+        let plugin = self.load_with("versions", serde_json::json!({ "keep": 3 }), |options| {
+            options.stores = [("current".to_owned(), current), ("history".to_owned(), history)].into();
+            options.limits.instances = 4;
+        });
+        plugin.await?.provider()
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self::new()
+    }
+}

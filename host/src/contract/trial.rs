@@ -1,6 +1,5 @@
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
