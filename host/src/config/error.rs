@@ -49,6 +49,9 @@ impl ConfigError {
         if let Some(better) = unknown_key(&message) {
             message = better;
         }
+        if let Some((found, _)) = message.split_once("expected struct ") {
+            message = format!("{found}expected a mapping of keys to values");
+        }
         Self { origin: origin.to_owned(), problems: vec![Problem { position, message: withheld(message) }] }
     }
 

@@ -86,21 +86,28 @@ impl<'de> Visitor<'de> for Walk<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(on_the_way) = map.next_key_seed(KeyOf(self.0))? {
             if on_the_way {
-                return map.next_value_seed(Walk(&self.0[1..]));
+                map.next_value_seed(Walk(&self.0[1..]))?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
             }
-            map.next_value::<IgnoredAny>()?;
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Step::Index(wanted) = self.0[0] else { return Ok(()) };
+        let wanted = match self.0[0] {
+            Step::Index(index) => index,
+            Step::Key(_) => usize::MAX,
+        };
         for _ in 0..wanted {
             if seq.next_element::<IgnoredAny>()?.is_none() {
                 return Ok(());
             }
         }
-        seq.next_element_seed(Walk(&self.0[1..])).map(|_| ())
+        seq.next_element_seed(Walk(&self.0[1..]))?;
+        // What is left unread would be an error, and so be taken for an arrival.
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
     }
 }
 

@@ -108,6 +108,10 @@ fn a_parse_error_says_where_and_what_would_do() {
         ),
         ("stores:\n  one: { internal: true }\n", "larder.yaml:2:8: stores.one: missing field `provider_type`"),
         (
+            "stores:\n  one: file\n",
+            "larder.yaml:2:8: stores.one: invalid type: string \"file\", expected a mapping of keys to values",
+        ),
+        (
             "server:\n  s3:\n    listen: example.org\n",
             "larder.yaml:3:13: server.s3.listen: \"example.org\" is not an IP address and a port, such as 127.0.0.1:9000 \
              or [::1]:9000",
@@ -133,8 +137,8 @@ fn a_parse_error_says_where_and_what_would_do() {
     for (text, expected) in cases {
         assert_eq!(refusal(text), expected, "{text}");
     }
-    let broken = refusal("stores:\n  one: [\n");
-    assert!(broken.starts_with("larder.yaml:3:1: "), "{broken}");
+    let broken = refusal("server: {\n");
+    assert!(broken.starts_with("larder.yaml:2:1: "), "{broken}");
     assert!(refusal("a: 1\n---\nb: 2\n").starts_with("larder.yaml"));
 }
 
@@ -160,8 +164,8 @@ fn the_checks_across_the_file_say_where() {
     let cases = [
         (
             "stores:\n  one:\n    provider_type: flie\n",
-            "larder.yaml:3:5: stores.one.provider_type: there is no plugin `flie` (there are: file, memory); define it \
-             under `plugins`",
+            "larder.yaml:3:5: stores.one.provider_type: there is no plugin `flie` (did you mean `file`?); define it under \
+             `plugins`",
         ),
         (
             "plugins: { sieve: { path: a } }\nstores:\n  one: { provider_type: file, cache: { eviction_policy: sive } }\n",
@@ -211,7 +215,7 @@ fn credentials_are_long_and_distinct() {
     listen: 0.0.0.0:9000
     credentials:
       - { access_key: abc, secret_key: \"\" }
-      - { access_key: abc, secret_key: 1234567 }
+      - { access_key: abc, secret_key: '1234567' }
       - { access_key: def, secret_key: 'long-enough' }
 ",
     );
