@@ -220,7 +220,7 @@ fn credentials_are_long_and_distinct() {
 ",
     );
     let lines: Vec<&str> = error.lines().collect();
-    assert_eq!(lines.len(), 4, "{error}");
+    assert_eq!(lines.len(), 3, "{error}");
     assert!(
         lines[0].starts_with("larder.yaml:5:28: server.s3.credentials[0].secret_key: a secret has at least 8 bytes")
     );
