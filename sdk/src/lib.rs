@@ -44,6 +44,11 @@ pub use provider::{Condition, ListQuery, Page, Stamp, StorageProvider, StoreOpti
 pub use range::ByteRange;
 pub use timestamp::Timestamp;
 
+/// The guide for authors: its examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../host/docs/plugins.md")]
+struct Guide;
+
 /// What the expansion of [`export!`] names. No part of the interface.
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
