@@ -97,13 +97,16 @@ impl<I: Iterator<Item = Result<Vec<u8>>>> ByteSource for Pieces<I> {
     }
 }
 
+/// A piece to come.
+type Piece<'a> = Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>>> + 'a>>;
+
 /// [`ByteSource`] as an object.
 trait DynSource {
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>>> + '_>>;
+    fn next(&mut self) -> Piece<'_>;
 }
 
 impl<S: ByteSource> DynSource for S {
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Result<Option<Vec<u8>>>> + '_>> {
+    fn next(&mut self) -> Piece<'_> {
         Box::pin(ByteSource::next(self))
     }
 }

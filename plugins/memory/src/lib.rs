@@ -20,8 +20,8 @@ use std::ops::Bound;
 use std::rc::Rc;
 
 use larder_sdk::{
-    AttributeChanges, Body, ByteRange, ByteSource, CHUNK_SIZE, Condition, ETag, Error, ListQuery, Metadata, Object, Page,
-    Result, StorageProvider, StoreOptions, Upload,
+    AttributeChanges, Body, ByteRange, ByteSource, CHUNK_SIZE, Condition, ETag, Error, ListQuery, Metadata, Object,
+    Page, Result, StorageProvider, StoreOptions, Upload,
 };
 
 /// The largest object that is returned in one piece.
@@ -143,3 +143,6 @@ impl ByteSource for Slice {
 }
 
 larder_sdk::export!(provider: Memory);
+
+#[cfg(test)]
+mod tests;

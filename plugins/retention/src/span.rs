@@ -20,7 +20,9 @@ impl std::str::FromStr for Span {
             .and_then(|(_, millis)| number.parse::<u64>().ok()?.checked_mul(*millis));
         match millis {
             Some(millis) => Ok(Self(Duration::from_millis(millis))),
-            None => Err(format!("{text:?} is no span of time: write a whole number and ms, s, m, h, d or w, as in 30d")),
+            None => {
+                Err(format!("{text:?} is no span of time: write a whole number and ms, s, m, h, d or w, as in 30d"))
+            }
         }
     }
 }
@@ -47,7 +49,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused_with_the_units() {
-        for text in ["", "30", "d", "30 d", "-1d", "1.5h", "1y", "1d12h", "99999999999999999999d", "99999999999999999w"] {
+        for text in ["", "30", "d", "30 d", "-1d", "1.5h", "1y", "1d12h", "99999999999999999999d", "99999999999999999w"]
+        {
             let error = text.parse::<Span>().unwrap_err();
             assert!(error.contains(text) && error.contains("ms, s, m, h, d or w"), "{error}");
         }

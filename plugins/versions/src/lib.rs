@@ -27,8 +27,8 @@ mod archive;
 use std::num::NonZeroU16;
 
 use larder_sdk::{
-    AttributeChanges, Body, ByteRange, Condition, ETag, Error, ErrorKind, InnerStore, ListQuery, Metadata, Object, Page,
-    Result, StorageProvider, StoreOptions, Upload,
+    AttributeChanges, Body, ByteRange, Condition, ETag, Error, ErrorKind, InnerStore, ListQuery, Metadata, Object,
+    Page, Result, StorageProvider, StoreOptions, Upload,
 };
 
 use archive::Archive;
@@ -148,7 +148,8 @@ fn next_offer(body: &mut Option<Body>) -> Option<Body> {
 }
 
 fn contended(key: &str) -> Error {
-    Error::unavailable(format!("others kept changing \u{2018}{key}\u{2019} meanwhile: try again")).with_code("contended")
+    Error::unavailable(format!("others kept changing \u{2018}{key}\u{2019} meanwhile: try again"))
+        .with_code("contended")
 }
 
 larder_sdk::export!(provider: Versions);

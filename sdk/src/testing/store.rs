@@ -16,8 +16,10 @@ use crate::range::ByteRange;
 /// larger than [`CHUNK_SIZE`] come back in pieces, as from a host.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    objects: RefCell<BTreeMap<String, (Metadata, Rc<[u8]>)>>,
+    objects: RefCell<BTreeMap<String, Stored>>,
 }
+
+type Stored = (Metadata, Rc<[u8]>);
 
 impl StorageProvider for MemoryStore {
     type Config = ();
