@@ -1,0 +1,154 @@
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use super::fault::of_io;
+use crate::error::{Error, Result};
+
+/// Numbers one write of the provider: no two writes of a folder that are there at the same time have the same, and a
+/// later one has a greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Generation(pub(super) u64);
+
+impl Generation {
+    /// How many generations share a folder, as a power of two.
+    const FOLDER_BITS: u32 = 12;
+
+    fn from_name(name: &str) -> Option<Self> {
+        let digits = name.len() == 16 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        digits.then(|| u64::from_str_radix(name, 16).ok().map(Self)).flatten()
+    }
+}
+
+/// As SQLite's signed integer: 2⁶³ generations are never reached.
+impl ToSql for Generation {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.cast_signed().into())
+    }
+}
+
+impl FromSql for Generation {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(Self(value.as_i64()?.cast_unsigned()))
+    }
+}
+
+/// Where everything is in a provider's folder.
+#[derive(Debug)]
+pub(super) struct Layout {
+    base: PathBuf,
+}
+
+impl Layout {
+    /// Makes the folders that are missing.
+    pub(super) fn create(base: &Path) -> Result<Self> {
+        let layout = Self { base: base.to_owned() };
+        for folder in [base.to_owned(), layout.temporaries(), layout.bodies()] {
+            fs::create_dir_all(&folder).map_err(|error| of_io(&error, "could not make the folder", &folder))?;
+        }
+        Ok(layout)
+    }
+
+    /// Keeps every other process out for as long as the file is open.
+    pub(super) fn lock(&self) -> Result<File> {
+        let path = self.base.join("LOCK");
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|error| of_io(&error, "could not open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(Error::unavailable(format!(
+                "the folder \u{2018}{}\u{2019} is open in another larder: end that one, or choose another folder",
+                self.base.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(of_io(&error, "could not lock", &path)),
+        }
+    }
+
+    /// The provider's folder.
+    pub(super) fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// The file of the index; SQLite keeps its write-ahead log beside it.
+    pub(super) fn index(&self) -> PathBuf {
+        self.base.join("index.sqlite")
+    }
+
+    /// Where a body is while it comes.
+    pub(super) fn temporary(&self, generation: Generation) -> PathBuf {
+        self.temporaries().join(format!("{:016x}", generation.0))
+    }
+
+    /// Where a body is once it is whole.
+    pub(super) fn body(&self, generation: Generation) -> PathBuf {
+        let folder = generation.0 >> Generation::FOLDER_BITS;
+        self.bodies()
+            .join(format!("{:06x}", folder >> Generation::FOLDER_BITS))
+            .join(format!("{:03x}", folder & ((1 << Generation::FOLDER_BITS) - 1)))
+            .join(format!("{:016x}", generation.0))
+    }
+
+    /// Makes sure that the folder of a body is there, also after a crash.
+    pub(super) fn create_body_folder(&self, body: &Path) -> Result<()> {
+        let missing: Vec<_> = body.ancestors().skip(1).take_while(|folder| !folder.exists()).collect();
+        for folder in missing.into_iter().rev() {
+            fs::create_dir(folder).map_err(|error| of_io(&error, "could not make the folder", folder))?;
+            sync_folder(folder.parent().unwrap_or(&self.base))?;
+        }
+        Ok(())
+    }
+
+    /// Removes what writes that never came to an end have left.
+    pub(super) fn clear_temporaries(&self) -> Result<()> {
+        for path in children(&self.temporaries())? {
+            fs::remove_file(&path).map_err(|error| of_io(&error, "could not remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// All bodies, folder by folder in no order; files of other names are not larder's.
+    pub(super) fn bodies_by_folder(&self) -> Result<impl Iterator<Item = Result<BodyFolder>>> {
+        let mut folders = Vec::new();
+        for outer in children(&self.bodies())? {
+            folders.extend(children(&outer)?);
+        }
+        Ok(folders.into_iter().map(|path| {
+            let generations =
+                children(&path)?.iter().filter_map(|body| Generation::from_name(body.file_name()?.to_str()?)).collect();
+            Ok(BodyFolder { path, generations })
+        }))
+    }
+
+    fn temporaries(&self) -> PathBuf {
+        self.base.join("tmp")
+    }
+
+    fn bodies(&self) -> PathBuf {
+        self.base.join("bodies")
+    }
+}
+
+/// A folder of bodies.
+pub(super) struct BodyFolder {
+    pub(super) path: PathBuf,
+    pub(super) generations: Vec<Generation>,
+}
+
+/// Makes the names in a folder survive a loss of power.
+pub(super) fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| of_io(&error, "could not sync the folder", folder))
+}
+
+fn children(folder: &Path) -> Result<Vec<PathBuf>> {
+    let paths: io::Result<Vec<_>> =
+        fs::read_dir(folder).and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect());
+    paths.map_err(|error| of_io(&error, "could not read the folder", folder))
+}

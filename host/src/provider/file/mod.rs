@@ -1,0 +1,279 @@
+//! The built-in file provider. What lies where is written down in `host/docs/file-format.md`.
+
+mod body;
+mod fault;
+mod index;
+mod layout;
+mod reaper;
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use rusqlite::Connection;
+
+use self::body::{BodyReader, BodyWriter};
+use self::index::{Change, Located, Place, Readers, Value, Writer};
+use self::layout::{Generation, Layout, sync_folder};
+use self::reaper::{Reaper, ReaperThread, Temporary};
+use super::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
+use crate::error::{Error, Result};
+use crate::object::{AttributeChanges, Body, ByteRange, ByteStream, Checksum, ETag, Key, Object, StorageMetadata};
+
+/// The most bytes of an object that lies in the index, where a write costs one sync that it shares with others.
+const MAX_INLINED: u64 = 16 * 1024;
+
+/// The most bytes that are returned in one piece, and so found to be whole before the caller hears of them.
+const MAX_WHOLE: u64 = 1024 * 1024;
+
+/// How many bytes of a stream are gathered before they are written.
+const GATHERED: usize = 256 * 1024;
+
+/// Keeps objects in a folder.
+///
+/// An index in SQLite says which objects there are, and its commit is the write; it holds small values itself. Larger
+/// bodies lie in files of their own, which are written aside, synced and renamed before the index refers to them, and are
+/// never changed after that.
+///
+/// **Durability:** a write that was acknowledged survives a crash of the process, of the system, and a loss of power,
+/// provided the disk keeps what it says that it has synced. All bytes and all metadata are held against checksums when
+/// they are read, ranges too.
+///
+/// One process at a time may have a folder open. Works on a tokio runtime, whose own threads it does not block; only
+/// [`open`](Self::open) and dropping it do.
+pub struct FileStorageProvider {
+    // Dropped in this order: the last changes are committed, then the files that they made needless are removed, and
+    // only then another process is let in.
+    writer: Writer,
+    readers: Arc<Readers>,
+    reaper: Reaper,
+    _reaper_thread: ReaperThread,
+    layout: Arc<Layout>,
+    next_generation: AtomicU64,
+    _lock: File,
+}
+
+impl FileStorageProvider {
+    /// Opens the provider's folder, and makes it if it is not there. Removes what interrupted writes have left, which
+    /// takes about a second for each million of objects that are larger than 16 KiB.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it is open already, here or in another process; [`Error::PermissionDenied`] if it can
+    /// not be written; [`Error::Exhausted`] if the disk is full; [`Error::InvalidInput`] if the path leads through a
+    /// file; [`Error::Unsupported`] if a newer larder wrote it; [`Error::Corrupt`] if the index can not be read.
+    pub fn open(base_path: &Path) -> Result<Self> {
+        let layout = Arc::new(Layout::create(base_path)?);
+        let lock = layout.lock()?;
+        layout.clear_temporaries()?;
+        let index = layout.index();
+        let has_bodies = layout.bodies_by_folder()?.next().is_some();
+        let connection = index::open(&index, !has_bodies).map_err(|fault| fault.at(&index))?;
+        sync_folder(layout.base())?;
+        let last = collect_orphans(&connection, &layout)?;
+
+        let (reaper, reaper_thread) = Reaper::start()?;
+        let writer = Writer::start(connection, Arc::clone(&layout), reaper.clone())?;
+        Ok(Self {
+            writer,
+            readers: Arc::new(Readers::new(index)),
+            reaper,
+            _reaper_thread: reaper_thread,
+            layout,
+            next_generation: AtomicU64::new(last.0 + 1),
+            _lock: lock,
+        })
+    }
+
+    fn next_generation(&self) -> Generation {
+        Generation(self.next_generation.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Writes a body to a file, as `first` and then `rest`.
+    async fn write_body(
+        &self,
+        generation: Generation,
+        key: &Key,
+        first: Vec<Bytes>,
+        mut rest: ByteStream,
+        options: &StoreOptions,
+    ) -> Result<(Place, u64, Checksum)> {
+        // Whoever can not win need not send all of the body. Others may still lose when it is committed.
+        let wanted = key.clone();
+        let previous = self.readers.read(move |connection| Located::find(connection, &wanted)).await?;
+        let previous = previous.map(|previous| previous.metadata);
+        options.condition.check(key, previous.as_ref().map(|previous| &previous.etag))?;
+
+        let temporary = Temporary::new(self.layout.temporary(generation), self.reaper.clone());
+        let mut writer = blocking(move || BodyWriter::create(temporary)).await?;
+        let mut pieces = first;
+        while !pieces.is_empty() {
+            let writing = blocking(move || {
+                pieces.iter().try_for_each(|piece| writer.write(piece))?;
+                Ok(writer)
+            });
+            let next = gather(&mut rest).await;
+            writer = writing.await?;
+            pieces = next?;
+        }
+        let (key, options) = (key.clone(), options.clone());
+        let (body, size, checksum) = blocking(move || {
+            writer.finish(generation, |size, checksum| options.into_metadata(key, size, checksum, previous.as_ref()))
+        })
+        .await?;
+        Ok((Place::File(body), size, checksum))
+    }
+}
+
+#[async_trait]
+impl StorageProvider for FileStorageProvider {
+    async fn store(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
+        let generation = self.next_generation();
+        let mut rest = body.into_stream();
+        let first = gather(&mut rest).await?;
+        let gathered: u64 = first.iter().map(|piece| piece.len() as u64).sum();
+        let (place, size, checksum) = if gathered <= MAX_INLINED {
+            let bytes = join(first);
+            let checksum = Checksum::of(&bytes);
+            (Place::Inline(bytes), gathered, checksum)
+        } else {
+            self.write_body(generation, key, first, rest, &options).await?
+        };
+        self.writer.change(Change::Store { key: key.clone(), options, size, checksum, generation, place }).await
+    }
+
+    async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
+        let mut missing = None;
+        loop {
+            let (layout, wanted) = (Arc::clone(&self.layout), key.clone());
+            let found = self.readers.read(move |connection| Ok(find(connection, &layout, &wanted, range)?)).await?;
+            match found {
+                Found::Object(object) => return Ok(object),
+                // Replaced or deleted between the look into the index and the look into its file; or lost.
+                Found::NoFile(generation) if missing != Some(generation) => missing = Some(generation),
+                Found::NoFile(generation) => {
+                    let path = self.layout.body(generation);
+                    return Err(Error::corrupt(format!(
+                        "the object \u{2018}{key}\u{2019} has lost its file \u{2018}{}\u{2019}: store it again",
+                        path.display()
+                    )));
+                }
+            }
+        }
+    }
+
+    async fn delete(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
+        self.writer.change(Change::Delete { key: key.clone(), if_match: if_match.cloned() }).await.map(drop)
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page> {
+        let query = query.clone();
+        self.readers.read(move |connection| Located::list(connection, &query)).await
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
+        let wanted = key.clone();
+        let found = self.readers.read(move |connection| Located::find(connection, &wanted)).await?;
+        found.map(|found| found.metadata).ok_or_else(|| Error::not_found(key))
+    }
+
+    async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
+        self.writer.change(Change::Update { key: key.clone(), changes, if_match: if_match.cloned() }).await
+    }
+
+    async fn usage(&self) -> Result<Usage> {
+        self.readers.read(index::usage).await
+    }
+}
+
+impl fmt::Debug for FileStorageProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStorageProvider").field("folder", &self.layout.base()).finish_non_exhaustive()
+    }
+}
+
+enum Found {
+    Object(Object),
+    /// The index names this file, and it is not there.
+    NoFile(Generation),
+}
+
+fn find(connection: &Connection, layout: &Layout, key: &Key, range: Option<ByteRange>) -> Result<Found, fault::Fault> {
+    let (located, value) = Located::find_with_value(connection, key)?.ok_or_else(|| Error::not_found(key))?;
+    let Located { metadata, generation, .. } = located;
+    let range = range.map_or(Ok(0..metadata.size), |range| range.resolve(metadata.size))?;
+    let body = match value {
+        // Both ends are within the value, whose length is a usize.
+        Value::Inlined(bytes) => Body::Bytes(bytes.slice(range.start as usize..range.end as usize)),
+        Value::InFile => {
+            let opened = BodyReader::open(&layout.body(generation), generation, &metadata)?;
+            let Some(mut reader) = opened else { return Ok(Found::NoFile(generation)) };
+            if range.end - range.start <= MAX_WHOLE {
+                Body::Bytes(reader.read(range.clone())?)
+            } else {
+                body::stream(reader, range.clone())
+            }
+        }
+    };
+    Ok(Found::Object(Object { metadata, range, body }))
+}
+
+/// Removes bodies that the index does not know: of writes that did not come to an end, and of objects that were replaced
+/// or deleted just before the last end. Returns the greatest generation there ever was, as far as can be seen.
+fn collect_orphans(connection: &Connection, layout: &Layout) -> Result<Generation> {
+    let index = layout.index();
+    let mut last = index::last_generation(connection).map_err(|fault| fault.at(&index))?;
+    for folder in layout.bodies_by_folder()? {
+        let folder = folder?;
+        let (Some(least), Some(greatest)) = (folder.generations.iter().min(), folder.generations.iter().max()) else {
+            continue;
+        };
+        last = last.max(*greatest);
+        let known = index::body_generations(connection, *least..=*greatest).map_err(|fault| fault.at(&index))?;
+        for orphan in folder.generations.iter().filter(|generation| !known.contains(generation)) {
+            let path = layout.body(*orphan);
+            std::fs::remove_file(&path).map_err(|error| fault::of_io(&error, "could not remove", &path))?;
+        }
+        if known.is_empty() {
+            // It stays if something else is in it.
+            let _ = std::fs::remove_dir(&folder.path);
+        }
+    }
+    Ok(last)
+}
+
+/// The next pieces of a body, together about as much as is worth a write of its own; none at its end.
+async fn gather(rest: &mut ByteStream) -> Result<Vec<Bytes>> {
+    let mut pieces = Vec::new();
+    let mut size = 0;
+    while size < GATHERED {
+        let Some(piece) = rest.try_next().await? else { break };
+        if !piece.is_empty() {
+            size += piece.len();
+            pieces.push(piece);
+        }
+    }
+    Ok(pieces)
+}
+
+fn join(mut pieces: Vec<Bytes>) -> Bytes {
+    match pieces.len() {
+        0 | 1 => pieces.pop().unwrap_or_default(),
+        _ => pieces.concat().into(),
+    }
+}
+
+/// Runs a function that blocks on a thread made for that; it starts at once, and ends even if nobody waits for it.
+fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> impl Future<Output = Result<T>> + Send {
+    let running = tokio::task::spawn_blocking(work);
+    async { running.await.unwrap_or_else(|error| Err(Error::internal(format!("work on files has ended: {error}")))) }
+}
+
+#[cfg(test)]
+mod tests;
