@@ -2,6 +2,8 @@
 
 pub mod file;
 pub mod memory;
+#[cfg(test)]
+mod model;
 
 use std::fmt;
 use std::ops::Bound;

@@ -47,10 +47,10 @@ const GATHERED: usize = 256 * 1024;
 /// One process at a time may have a folder open. Works on a tokio runtime, whose own threads it does not block; only
 /// [`open`](Self::open) and dropping it do.
 pub struct FileStorageProvider {
-    // Dropped in this order: the last changes are committed, then the files that they made needless are removed, and
-    // only then another process is let in.
-    writer: Writer,
+    // Dropped in this order: the readers go, so that the writer is the last to close the index, which empties its log; the
+    // last changes are committed; the files that they made needless are removed; and only then another process is let in.
     readers: Arc<Readers>,
+    writer: Writer,
     reaper: Reaper,
     _reaper_thread: ReaperThread,
     layout: Arc<Layout>,
@@ -79,8 +79,8 @@ impl FileStorageProvider {
         let (reaper, reaper_thread) = Reaper::start()?;
         let writer = Writer::start(connection, Arc::clone(&layout), reaper.clone())?;
         Ok(Self {
-            writer,
             readers: Arc::new(Readers::new(index)),
+            writer,
             reaper,
             _reaper_thread: reaper_thread,
             layout,

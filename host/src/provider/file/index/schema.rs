@@ -35,6 +35,11 @@ const TABLES: &str = "
 
 /// Opens the index for writing, and makes it if `may_create`. One connection at a time may be open so.
 pub(in super::super) fn open(path: &Path, may_create: bool) -> Result<Connection, Fault> {
+    // SQLite would take the log beside an empty index for a stale one, and remove it.
+    let is_there = path.metadata().is_ok_and(|metadata| metadata.len() > 0);
+    if !is_there && !may_create {
+        return Err(missing(path).into());
+    }
     let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -43,13 +48,7 @@ pub(in super::super) fn open(path: &Path, may_create: bool) -> Result<Connection
     match version {
         VERSION => {}
         0 if may_create => {}
-        0 => {
-            return Err(Fault::Other(Error::corrupt(format!(
-                "the index \u{2018}{}\u{2019} is missing or empty, and bodies of objects are there: restore it from a \
-                 backup; nothing was changed",
-                path.display()
-            ))));
-        }
+        0 => return Err(missing(path).into()),
         newer => {
             return Err(Fault::Other(Error::unsupported(format!(
                 "the index \u{2018}{}\u{2019} is of version {newer}, and this larder knows versions up to {VERSION}: \
@@ -82,6 +81,14 @@ pub(in super::super) fn open(path: &Path, may_create: bool) -> Result<Connection
         transaction.commit()?;
     }
     Ok(connection)
+}
+
+fn missing(path: &Path) -> Error {
+    Error::corrupt(format!(
+        "the index \u{2018}{}\u{2019} is missing or empty, and bodies of objects are there: restore it from a backup; \
+         nothing was changed",
+        path.display()
+    ))
 }
 
 /// Opens the index for reading, beside the one that writes.
