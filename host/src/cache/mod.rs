@@ -17,6 +17,8 @@ mod shards;
 mod slots;
 mod strategy;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use config::{CacheConfig, EvictionPolicy};
 pub use entry::CacheEntry;

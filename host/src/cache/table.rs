@@ -115,6 +115,9 @@ impl Table {
         let excess = (self.weight + weight).saturating_sub(self.capacity);
         if excess > 0 {
             self.make_room(excess);
+        } else if self.len() < ENTRIES_PER_AHEAD && !self.batch.accessed.is_empty() {
+            // A batch tells of reads behind insertions. Where every choice counts, they are told in the right order.
+            self.step(0);
         } else {
             self.step_if_full();
         }

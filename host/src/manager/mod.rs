@@ -4,6 +4,8 @@ mod coherence;
 mod completion;
 mod flight;
 mod grouped;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,0 +1,307 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytesize::ByteSize;
+use parking_lot::Mutex;
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::{Error, Result};
+use crate::object::{Checksum, Key};
+use crate::provider::StoreOptions;
+
+fn key(number: usize) -> Key {
+    Key::new(format!("key-{number:02}")).unwrap()
+}
+
+fn entry(number: usize, bytes: impl Into<Bytes>) -> CacheEntry {
+    let bytes = bytes.into();
+    let (size, checksum) = (bytes.len() as u64, Checksum::of(&bytes));
+    let metadata = StoreOptions::default().into_metadata(key(number), size, checksum, None);
+    CacheEntry { metadata: Arc::new(metadata), bytes }
+}
+
+fn config(size_limit: u64, policy: &str) -> CacheConfig {
+    let eviction_policy = EvictionPolicy::from(policy.to_owned());
+    CacheConfig { eviction_policy, entry_limit: ByteSize::b(4096), ..CacheConfig::new(ByteSize::b(size_limit)) }
+}
+
+fn cache(size_limit: u64, policy: &str) -> CacheManager {
+    CacheManager::new(&config(size_limit, policy), None).unwrap()
+}
+
+/// A cache that asks `step` what to drop: it is given the ids of all entries it was told of and not told to forget.
+fn asking(
+    size_limit: u64,
+    step: impl Fn(&[EntryId], u64) -> Result<Vec<EntryId>> + Send + Sync + 'static,
+) -> CacheManager {
+    CacheManager::new(&config(size_limit, "plugin"), Some(Arc::new(Asking(Arc::new(step))))).unwrap()
+}
+
+type Step = Arc<dyn Fn(&[EntryId], u64) -> Result<Vec<EntryId>> + Send + Sync>;
+
+struct Asking(Step);
+
+impl std::fmt::Debug for Asking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Asking")
+    }
+}
+
+struct AskingStrategy(Step, Vec<EntryId>);
+
+impl std::fmt::Debug for AskingStrategy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AskingStrategy")
+    }
+}
+
+impl EvictionStrategyFactory for Asking {
+    fn open(&self, _capacity: u64) -> Result<Box<dyn EvictionStrategy>> {
+        Ok(Box::new(AskingStrategy(Arc::clone(&self.0), Vec::new())))
+    }
+}
+
+impl EvictionStrategy for AskingStrategy {
+    fn step(&mut self, batch: &Batch, wanted: u64, _max: usize, victims: &mut Vec<EntryId>) -> Result<()> {
+        self.1.extend(batch.inserted.iter().map(|&id| EntryId(id)));
+        self.1.retain(|id| !batch.removed.contains(&id.0));
+        victims.extend((self.0)(&self.1, wanted)?);
+        self.1.retain(|id| !victims.contains(id));
+        Ok(())
+    }
+}
+
+/// Strategies that break every rule there is.
+fn bogus(size_limit: u64) -> Vec<(&'static str, CacheManager)> {
+    let ids = |ids: &[EntryId]| ids.to_vec();
+    let shifted = |id: &EntryId, by: u32| EntryId::new(id.slot(), id.generation().wrapping_add(by));
+    vec![
+        ("names all", asking(size_limit, move |all, _| Ok(ids(all)))),
+        ("names none", asking(size_limit, |_, _| Ok(Vec::new()))),
+        ("names one too few", asking(size_limit, |all, _| Ok(all.iter().take(1).copied().collect()))),
+        ("names one often", asking(size_limit, |all, _| Ok(all.first().map_or(vec![], |&id| vec![id; 2000])))),
+        (
+            "names strangers",
+            asking(size_limit, |_, wanted| Ok((0..wanted).map(|id| EntryId(id << 7 | id << 40)).collect())),
+        ),
+        ("names the past", asking(size_limit, move |all, _| Ok(all.iter().map(|id| shifted(id, u32::MAX)).collect()))),
+        ("names the future", asking(size_limit, move |all, _| Ok(all.iter().map(|id| shifted(id, 1)).collect()))),
+        ("fails", asking(size_limit, |_, _| Err(Error::internal("trapped")))),
+        (
+            "fails when it matters",
+            asking(size_limit, |all, wanted| match wanted {
+                0 => Ok(Vec::new()),
+                _ if all.len() > 3 => Err(Error::timeout("took too long")),
+                _ => Ok(all.to_vec()),
+            }),
+        ),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Insert(usize, usize),
+    Get(usize),
+    Remove(usize),
+    Clear,
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let action = prop_oneof![
+        6 => (0..24usize, 0..5000usize).prop_map(|(key, size)| Action::Insert(key, size)),
+        6 => (0..24usize).prop_map(Action::Get),
+        1 => (0..24usize).prop_map(Action::Remove),
+        1 => Just(Action::Clear),
+    ];
+    proptest::collection::vec(action, 1..200)
+}
+
+fn holds_to_the_model(name: &str, cache: &CacheManager, size_limit: u64, actions: &[Action]) {
+    let mut last: HashMap<usize, Bytes> = HashMap::new();
+    for (time, action) in actions.iter().enumerate() {
+        match *action {
+            Action::Insert(number, size) => {
+                let bytes = Bytes::from(vec![time as u8; size]);
+                cache.insert(entry(number, bytes.clone()));
+                last.insert(number, bytes);
+                let found = cache.peek(&key(number));
+                assert_eq!(found.is_some(), size <= 4096, "{name}: what fits is there at once");
+            }
+            Action::Get(number) => {
+                if let Some(found) = cache.get(&key(number)) {
+                    assert_eq!(Some(&found.bytes), last.get(&number), "{name}");
+                    assert_eq!(found.metadata.key, key(number));
+                }
+            }
+            Action::Remove(number) => {
+                cache.remove(&key(number));
+                last.remove(&number);
+                assert_eq!(cache.peek(&key(number)), None, "{name}");
+            }
+            Action::Clear => {
+                cache.clear();
+                last.clear();
+                assert_eq!((cache.stats().entries, cache.stats().weight), (0, 0), "{name}");
+            }
+        }
+        assert!(cache.stats().weight <= size_limit, "{name}: {:?}", cache.stats());
+    }
+    let there: Vec<_> = (0..24).filter_map(|number| cache.peek(&key(number))).collect();
+    let weight: u64 = there.iter().map(CacheEntry::weight).sum();
+    assert_eq!((cache.stats().entries, cache.stats().weight), (there.len() as u64, weight), "{name}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn it_holds_what_was_last_inserted_within_its_limit(actions in actions()) {
+        const LIMIT: u64 = 20_000;
+        for policy in ["default", "lru", "fifo", "random"] {
+            holds_to_the_model(policy, &cache(LIMIT, policy), LIMIT, &actions);
+        }
+        for (name, cache) in bogus(LIMIT) {
+            holds_to_the_model(name, &cache, LIMIT, &actions);
+        }
+    }
+
+    #[test]
+    fn lru_and_fifo_drop_exactly_whom_they_should(reads in proptest::collection::vec(0..16usize, 1..400)) {
+        let size_limit = 10 * entry(0, "").weight();
+        for policy in ["lru", "fifo"] {
+            let cache = cache(size_limit, policy);
+            let mut model: Vec<usize> = Vec::new();
+            for &number in &reads {
+                let position = model.iter().position(|&other| other == number);
+                assert_eq!(cache.get(&key(number)).is_some(), position.is_some(), "{policy}: {number} of {model:?}");
+                match position {
+                    Some(position) if policy == "lru" => {
+                        model.remove(position);
+                        model.push(number);
+                    }
+                    Some(_) => {}
+                    None => {
+                        cache.insert(entry(number, ""));
+                        if model.len() == 10 {
+                            model.remove(0);
+                        }
+                        model.push(number);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_strategy_that_fails_is_replaced_and_nothing_is_lost() {
+    let size_limit = 10 * entry(0, "").weight();
+    let cache = asking(size_limit, |_, _| Err(Error::internal("trapped")));
+    (0..10).for_each(|number| cache.insert(entry(number, "")));
+    assert_eq!((cache.stats().entries, cache.stats().failed_strategies), (10, 0));
+    cache.insert(entry(10, ""));
+    assert_eq!((cache.stats().entries, cache.stats().evictions, cache.stats().failed_strategies), (10, 1, 1));
+    let kept: Vec<usize> = (0..10).filter(|&number| cache.get(&key(number)).is_some()).collect();
+    assert_eq!(kept.len(), 9);
+    cache.insert(entry(11, ""));
+    assert_eq!(cache.peek(&key(10)), None, "the fallback is lru");
+}
+
+#[derive(Debug, Default, Clone)]
+struct Recorder(Arc<Mutex<Vec<Batch>>>);
+
+impl EvictionStrategyFactory for Recorder {
+    fn open(&self, _capacity: u64) -> Result<Box<dyn EvictionStrategy>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl EvictionStrategy for Recorder {
+    fn step(&mut self, batch: &Batch, wanted: u64, _max: usize, victims: &mut Vec<EntryId>) -> Result<()> {
+        self.0.lock().push(batch.clone());
+        if wanted > 0 {
+            victims.push(EntryId(batch.inserted[0]));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_step_tells_what_happened_since_the_last() {
+    let weight = entry(0, "").weight();
+    let recorder = Recorder::default();
+    let cache = CacheManager::new(&config(3 * weight, "plugin"), Some(Arc::new(recorder.clone()))).unwrap();
+    (0..3).for_each(|number| cache.insert(entry(number, "")));
+    for number in [0, 1, 0] {
+        cache.get(&key(number));
+    }
+    cache.remove(&key(2));
+    // There are reads from before it: told later, they would seem to come behind it.
+    cache.insert(entry(3, ""));
+    cache.insert(entry(0, ""));
+    cache.insert(entry(4, ""));
+    let ids = |entries: &[(u32, u32)]| -> Vec<u64> {
+        entries.iter().map(|&(slot, generation)| EntryId::new(slot, generation).0).collect()
+    };
+    let batches = recorder.0.lock().clone();
+    let [first, second] = &batches[..] else { panic!("two steps were due, not {batches:?}") };
+    assert_eq!(first.inserted, ids(&[(0, 0), (1, 0), (2, 0)]));
+    assert_eq!(first.accessed, ids(&[(0, 0), (1, 0), (0, 0)]));
+    assert_eq!(first.removed, ids(&[(2, 0)]));
+    // A slot is used again once its entry's removal was told, and a replaced entry is one removed.
+    assert_eq!(second.inserted, ids(&[(2, 1), (3, 0)]));
+    assert_eq!(second.accessed, ids(&[]));
+    assert_eq!(second.removed, ids(&[(0, 0)]));
+    assert_eq!((&first.weights[..], &second.weights[..]), (&[weight; 3][..], &[weight; 2][..]));
+    assert_eq!(second.hashes[1], first.hashes[0], "the same key has the same hash");
+    assert_eq!(cache.peek(&key(3)), None, "the strategy chose it");
+}
+
+#[test]
+fn an_entry_serves_until_its_time_is_over() {
+    for policy in ["default", "lru"] {
+        let config = CacheConfig { ttl: Some(Duration::from_millis(30)), ..config(100_000, policy) };
+        let cache = CacheManager::new(&config, None).unwrap();
+        cache.insert(entry(1, "x"));
+        assert!(cache.get(&key(1)).is_some());
+        sleep(Duration::from_millis(40));
+        assert_eq!(cache.get(&key(1)), None);
+        assert_eq!((cache.stats().entries, cache.stats().hits, cache.stats().misses), (0, 1, 1));
+    }
+}
+
+#[test]
+fn many_readers_and_writers_see_only_what_was_inserted() {
+    for policy in ["default", "lru", "random"] {
+        let cache = cache(40 * 600, policy);
+        std::thread::scope(|scope| {
+            for thread in 0..4usize {
+                let cache = &cache;
+                scope.spawn(move || {
+                    for round in 0..5_000usize {
+                        let number = (round * 7 + thread * 13) % 60;
+                        match cache.get(&key(number)) {
+                            Some(found) => assert_eq!(found.bytes, format!("{number:0100}")),
+                            None => cache.insert(entry(number, format!("{number:0100}"))),
+                        }
+                        if round % 97 == 0 {
+                            cache.remove(&key(number));
+                        }
+                    }
+                });
+            }
+        });
+        let stats = cache.stats();
+        assert!(stats.weight <= 40 * 600 && stats.hits + stats.misses == 20_000, "{policy}: {stats:?}");
+    }
+}
+
+#[test]
+fn a_plugin_that_is_not_there_is_named() {
+    let error = CacheManager::new(&config(1000, "sieve"), None).unwrap_err();
+    assert!(matches!(error, Error::InvalidInput { .. }) && error.to_string().contains("sieve"), "{error}");
+}
