@@ -1,6 +1,7 @@
 //! The first seam: where bytes live.
 
 pub mod file;
+pub mod grouped;
 pub mod memory;
 #[cfg(test)]
 mod model;
