@@ -8,6 +8,7 @@
 #![deny(missing_docs)]
 
 pub mod cache;
+pub mod client;
 pub mod config;
 pub mod contract;
 pub mod error;
@@ -17,4 +18,6 @@ pub mod monitor;
 pub mod object;
 pub mod plugin;
 pub mod provider;
+mod wire;
 pub mod scheduler;
+pub mod server;

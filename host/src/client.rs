@@ -1,0 +1,238 @@
+//! A store of a running host, through its object API.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RANGE};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use parking_lot::Mutex;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+use crate::object::{
+    AttributeChanges, Body, ByteRange, ByteStream, Checksum, ETag, Hasher, Key, Object, StorageMetadata, StoreName,
+    Timestamp,
+};
+use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
+use crate::wire::{self, ErrorBody, ObjectHead, PageBody, PutHead, StoreEntry, UsageBody};
+
+/// The largest answer without an object in it: a page of 1000 objects with all attributes at their limits stays below.
+const MAX_ANSWER: usize = 512 * 1024 * 1024;
+
+type HttpBody = UnsyncBoxBody<Bytes, Error>;
+
+/// A running host.
+#[derive(Clone)]
+pub struct RemoteHost {
+    address: SocketAddr,
+    token: Arc<str>,
+    client: Client<HttpConnector, HttpBody>,
+}
+
+impl RemoteHost {
+    /// The host whose admin listener is at this address. `token` is that of its run.
+    pub fn new(address: SocketAddr, token: impl Into<Arc<str>>) -> Self {
+        Self { address, token: token.into(), client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// The names of its stores, each with the moment it came to be.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it does not answer; [`Error::PermissionDenied`] if the token is another run's.
+    pub async fn stores(&self) -> Result<Vec<(StoreName, Timestamp)>> {
+        let answer =
+            self.send(Method::GET, "", None, Empty::new().map_err(|none| match none {}).boxed_unsync()).await?;
+        let entries: Vec<StoreEntry> = read_json(answer).await?;
+        Ok(entries.into_iter().map(|entry| (entry.name, entry.created_at)).collect())
+    }
+
+    /// One of its stores. Whether there is such a store shows with the first call.
+    pub fn store(&self, name: StoreName) -> RemoteStorageProvider {
+        RemoteStorageProvider { host: self.clone(), name }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        header: Option<(hyper::header::HeaderName, String)>,
+        body: HttpBody,
+    ) -> Result<Response<Incoming>> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}/v1/stores{path_and_query}", self.address))
+            .header(AUTHORIZATION, format!("Bearer {}", self.token));
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        let request = request
+            .body(body)
+            .map_err(|error| Error::internal(format!("the request to the running host is none: {error}")))?;
+        let response = self.client.request(request).await.map_err(|error| {
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            Error::unavailable(format!("the host at {} does not answer: {cause}", self.address))
+        })?;
+        if response.status().is_success() { Ok(response) } else { Err(read_error(response).await) }
+    }
+}
+
+impl fmt::Debug for RemoteHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteHost").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// A store of a running host.
+///
+/// How durable a write is, is up to the provider there. Bytes of whole objects are held against their checksum here too.
+#[derive(Clone, Debug)]
+pub struct RemoteStorageProvider {
+    host: RemoteHost,
+    name: StoreName,
+}
+
+impl RemoteStorageProvider {
+    async fn send(&self, method: Method, what: &str, query: &[(&str, &str)]) -> Result<Response<Incoming>> {
+        let body = Empty::new().map_err(|none| match none {}).boxed_unsync();
+        self.host.send(method, &self.target(what, query), None, body).await
+    }
+
+    fn target(&self, what: &str, query: &[(&str, &str)]) -> String {
+        let mut target = format!("/{}/{what}", self.name);
+        for (index, (name, value)) in query.iter().enumerate() {
+            let mark = if index == 0 { '?' } else { '&' };
+            target.push_str(&format!("{mark}{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+        }
+        target
+    }
+}
+
+fn object_query<'a>(key: &'a Key, if_match: Option<&'a ETag>) -> Vec<(&'a str, &'a str)> {
+    let mut query = vec![("key", key.as_str())];
+    query.extend(if_match.map(|etag| ("if_match", etag.as_str())));
+    query
+}
+
+#[async_trait]
+impl StorageProvider for RemoteStorageProvider {
+    async fn store(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
+        let head = wire::frame(&PutHead::from(options))?;
+        let header = match &body {
+            Body::Bytes(bytes) => Some((CONTENT_LENGTH, (head.len() + bytes.len()).to_string())),
+            Body::Stream(_) => None,
+        };
+        // The body's own error is the outcome, not that the connection was given up because of it.
+        let failure: Arc<Mutex<Option<Error>>> = Arc::default();
+        let seen = Arc::clone(&failure);
+        let pieces = stream::once(async { Ok(head) }).chain(body.into_stream());
+        let pieces = pieces.inspect_err(move |error| *seen.lock() = Some(error.clone())).map_ok(Frame::data);
+        let body = StreamBody::new(pieces).boxed_unsync();
+        let target = self.target("object", &object_query(key, None));
+        let outcome = self.host.send(Method::PUT, &target, header, body).await;
+        if let Some(error) = failure.lock().take() {
+            return Err(error);
+        }
+        read_json(outcome?).await
+    }
+
+    async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
+        let header = range.map(|range| (RANGE, format!("bytes={range}")));
+        let target = self.target("object", &object_query(key, None));
+        let body = Empty::new().map_err(|none| match none {}).boxed_unsync();
+        let response = self.host.send(Method::GET, &target, header, body).await?;
+        let (head, _, rest) = wire::read_frame::<ObjectHead>(pieces(response.into_body())).await?;
+        let ObjectHead { metadata, range } = head;
+        let rest = if range == (0..metadata.size) { verified(rest, &metadata) } else { rest };
+        let size = range.end.saturating_sub(range.start);
+        let mut body = Body::Stream(rest);
+        if size <= wire::WHOLE_LIMIT {
+            body = Body::Bytes(body.collect(size).await?);
+        }
+        Ok(Object { metadata, range, body })
+    }
+
+    async fn delete(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
+        self.send(Method::DELETE, "object", &object_query(key, if_match)).await?;
+        Ok(())
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page> {
+        let limit = query.limit.to_string();
+        let mut pairs = vec![("prefix", query.prefix.as_str()), ("limit", &limit)];
+        pairs.extend(query.start_after.as_deref().map(|after| ("start_after", after)));
+        let page: PageBody = read_json(self.send(Method::GET, "objects", &pairs).await?).await?;
+        Ok(page.into())
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
+        read_json(self.send(Method::GET, "metadata", &object_query(key, None)).await?).await
+    }
+
+    async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
+        let json = serde_json::to_vec(&changes)
+            .map_err(|error| Error::internal(format!("changes of attributes are no JSON: {error}")))?;
+        let header = Some((CONTENT_TYPE, "application/json".to_owned()));
+        let body = Full::from(json).map_err(|none| match none {}).boxed_unsync();
+        let target = self.target("object", &object_query(key, if_match));
+        read_json(self.host.send(Method::PATCH, &target, header, body).await?).await
+    }
+
+    async fn usage(&self) -> Result<Usage> {
+        let usage: UsageBody = read_json(self.send(Method::GET, "usage", &[]).await?).await?;
+        Ok(usage.into())
+    }
+}
+
+fn pieces(body: Incoming) -> ByteStream {
+    let cut_off = |error| Error::unavailable(format!("the host's answer was cut off: {error}"));
+    body.into_data_stream().map(move |piece| piece.map_err(cut_off)).boxed()
+}
+
+fn verified(pieces: ByteStream, metadata: &StorageMetadata) -> ByteStream {
+    struct Verifying {
+        pieces: ByteStream,
+        hasher: Hasher,
+        expected: Checksum,
+        key: Key,
+    }
+    let (expected, key) = (metadata.checksum, metadata.key.clone());
+    stream::try_unfold(Verifying { pieces, hasher: Checksum::hasher(), expected, key }, |mut state| async move {
+        if let Some(piece) = state.pieces.try_next().await? {
+            state.hasher.update(&piece);
+            return Ok(Some((piece, state)));
+        }
+        let Verifying { hasher, expected, key, .. } = state;
+        let found = hasher.finish();
+        if found == expected {
+            return Ok(None);
+        }
+        Err(Error::corrupt(format!("\u{2018}{key}\u{2019} came with {found}, and its metadata says {expected}")))
+    })
+    .boxed()
+}
+
+async fn read_json<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T> {
+    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+    let body = body.map_err(|error| Error::unavailable(format!("the host's answer was cut off: {error}")))?;
+    serde_json::from_slice(&body.to_bytes())
+        .map_err(|error| Error::internal(format!("the host's answer is not what it should be: {error}")))
+}
+
+async fn read_error(response: Response<Incoming>) -> Error {
+    let status: StatusCode = response.status();
+    match read_json::<ErrorBody>(response).await {
+        Ok(body) => body.into(),
+        Err(_) => Error::internal(format!("the host answered {status}: is it of the same version of larder?")),
+    }
+}

@@ -1,0 +1,113 @@
+//! The admin listener: metrics, health, and the object API.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::objects::{self, Failure};
+use super::stores::Stores;
+use crate::error::Error;
+
+/// What the admin listener shows, and who may use its object API.
+#[derive(Clone)]
+pub struct AdminOptions {
+    /// The stores of the object API.
+    pub stores: Arc<dyn Stores>,
+    /// The metrics, in Prometheus' text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Asks each part of the host how it is.
+    pub readiness: Arc<dyn Fn() -> BoxFuture<'static, Readiness> + Send + Sync>,
+    /// What requests to the object API must bear (`Authorization: Bearer …`).
+    pub token: String,
+}
+
+impl fmt::Debug for AdminOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminOptions").field("stores", &self.stores).finish_non_exhaustive()
+    }
+}
+
+/// How the host's parts are.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Readiness {
+    /// Every store.
+    pub stores: Vec<PartHealth>,
+    /// Every plugin.
+    pub plugins: Vec<PartHealth>,
+}
+
+impl Readiness {
+    /// Whether all parts are ready.
+    pub fn is_ready(&self) -> bool {
+        self.stores.iter().chain(&self.plugins).all(|part| part.ready)
+    }
+}
+
+/// How one part is.
+#[derive(Clone, Debug, Serialize)]
+pub struct PartHealth {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Whether it works.
+    pub ready: bool,
+    /// What is wrong, if something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// The routes of the admin listener: `/metrics`, `/healthz` (the process answers), `/readyz` (200 if every part works,
+/// else 503, with the state of each as JSON) and the object API under `/v1`, which asks for the token.
+pub(super) fn routes(options: AdminOptions) -> Router {
+    // Digests are compared, so that the time it takes says nothing about how much of a token was right.
+    let expected: Arc<[u8]> = Arc::from(&*Sha256::digest(&options.token));
+    let object_api =
+        objects::routes(Arc::clone(&options.stores)).route_layer(from_fn_with_state(expected, require_token));
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(options)
+        .nest("/v1", object_api)
+        .fallback(|| async {
+            let error = Error::invalid_input("there is nothing here: see /metrics, /healthz, /readyz and /v1/stores");
+            Failure(StatusCode::NOT_FOUND, error)
+        })
+}
+
+async fn metrics(State(options): State<AdminOptions>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (options.metrics)())
+}
+
+async fn readyz(State(options): State<AdminOptions>) -> impl IntoResponse {
+    #[derive(Serialize)]
+    struct Report {
+        ready: bool,
+        #[serde(flatten)]
+        parts: Readiness,
+    }
+    let parts = (options.readiness)().await;
+    let ready = parts.is_ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Report { ready, parts }))
+}
+
+async fn require_token(State(expected): State<Arc<[u8]>>, request: Request, next: Next) -> Response {
+    let borne = request.headers().get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
+    if borne.is_some_and(|token| *Sha256::digest(token) == *expected) {
+        return next.run(request).await;
+    }
+    let error =
+        Error::permission_denied("the object API asks for the token of this run, from host.json in the data folder");
+    Failure(StatusCode::UNAUTHORIZED, error).into_response()
+}

@@ -1,0 +1,216 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::s3::{Credential, S3Options};
+use super::*;
+use crate::client::RemoteHost;
+use crate::contract::{self, Subject, Verdict};
+use crate::object::{Body, Key, StoreName, Timestamp, now};
+use crate::provider::memory::MemoryStorageProvider;
+use crate::provider::{StorageProvider, StoreOptions};
+
+/// Stores in memory, all of them made by `create`.
+#[derive(Debug, Default)]
+struct Shelves(Mutex<BTreeMap<StoreName, Arc<dyn StorageProvider>>>);
+
+#[async_trait]
+impl Stores for Shelves {
+    fn store(&self, name: &str) -> Option<Arc<dyn StorageProvider>> {
+        self.0.lock().get(name).cloned()
+    }
+
+    fn names(&self) -> Vec<(StoreName, Timestamp)> {
+        self.0.lock().keys().map(|name| (name.clone(), now())).collect()
+    }
+
+    async fn create(&self, name: &StoreName) -> Result<()> {
+        self.0.lock().insert(name.clone(), Arc::new(MemoryStorageProvider::new()));
+        Ok(())
+    }
+
+    async fn remove(&self, name: &StoreName) -> Result<()> {
+        self.0.lock().remove(name.as_str());
+        Ok(())
+    }
+}
+
+struct Running {
+    s3: SocketAddr,
+    admin: SocketAddr,
+    stores: Arc<Shelves>,
+    stop: CancellationToken,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn options(dir: &tempfile::TempDir, credentials: Vec<Credential>) -> ServerOptions {
+    let local = "127.0.0.1:0".to_owned();
+    let s3 = S3Options { region: "us-east-1".into(), credentials, multipart_dir: dir.path().join("multipart") };
+    ServerOptions { s3_listen: local.clone(), s3, admin_listen: local, limits: Limits::default() }
+}
+
+async fn start(credentials: Vec<Credential>) -> Running {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::bind(options(&dir, credentials)).await.unwrap();
+    let (s3, admin) = (server.s3_address(), server.admin_address());
+    let stores = Arc::new(Shelves::default());
+    stores.create(&StoreName::new("documents").unwrap()).await.unwrap();
+    let admin_options = AdminOptions {
+        stores: Arc::<Shelves>::clone(&stores),
+        metrics: Arc::new(|| "larder_up 1\n".to_owned()),
+        readiness: Arc::new(|| {
+            let part = PartHealth { name: "documents".into(), ready: false, message: Some("asleep".into()) };
+            async { Readiness { stores: vec![part], plugins: vec![] } }.boxed()
+        }),
+        token: "the-token".into(),
+    };
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let served = Arc::<Shelves>::clone(&stores);
+    tokio::spawn(async move { server.run(served, admin_options, stopped.cancelled()).await });
+    Running { s3, admin, stores, stop, _dir: dir }
+}
+
+fn key_pair() -> Vec<Credential> {
+    vec![Credential { access_key: "larder".into(), secret_key: "larder-secret".into() }]
+}
+
+async fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn get(address: SocketAddr, target: &str, header: &str) -> String {
+    exchange(address, &format!("GET {target} HTTP/1.1\r\nHost: x\r\n{header}Connection: close\r\n\r\n")).await
+}
+
+#[tokio::test]
+async fn who_does_not_sign_with_version_4_is_refused() {
+    let running = start(key_pair()).await;
+    let old = get(running.s3, "/documents/k", "Authorization: AWS larder:c2lnbmF0dXJl\r\n").await;
+    assert!(old.starts_with("HTTP/1.1 403") && old.contains("signature version 2 is not accepted"), "{old}");
+    let presigned = get(running.s3, "/documents/k?AWSAccessKeyId=larder&Expires=9999999999&Signature=x", "").await;
+    assert!(presigned.starts_with("HTTP/1.1 403") && presigned.contains("<Code>AccessDenied</Code>"), "{presigned}");
+    let anonymous = get(running.s3, "/documents/k", "").await;
+    assert!(anonymous.starts_with("HTTP/1.1 403"), "{anonymous}");
+}
+
+#[tokio::test]
+async fn a_put_cut_off_leaves_the_old_object() {
+    let running = start(vec![]).await;
+    let store = running.stores.store("documents").unwrap();
+    let key = Key::new("k").unwrap();
+    let old = store.store(&key, Body::from("old"), StoreOptions::default()).await.unwrap();
+    // Small enough to be collected first, and large enough to be streamed.
+    for announced in [100, 10_000_000] {
+        let mut stream = TcpStream::connect(running.s3).await.unwrap();
+        let head = format!("PUT /documents/k HTTP/1.1\r\nHost: x\r\nContent-Length: {announced}\r\n\r\nnew");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+        assert_eq!(store.metadata(&key).await.unwrap(), old);
+    }
+}
+
+#[tokio::test]
+async fn the_admin_listener_tells_how_the_host_is() {
+    let running = start(vec![]).await;
+    assert!(get(running.admin, "/healthz", "").await.starts_with("HTTP/1.1 200"));
+    assert!(get(running.admin, "/metrics", "").await.ends_with("larder_up 1\n"));
+    let ready = get(running.admin, "/readyz", "").await;
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains(r#""message":"asleep""#), "{ready}");
+}
+
+#[tokio::test]
+async fn the_object_api_asks_for_the_token_of_the_run() {
+    let running = start(vec![]).await;
+    for header in ["", "Authorization: Bearer the-tokem\r\n", "Authorization: Basic the-token\r\n"] {
+        assert!(get(running.admin, "/v1/stores", header).await.starts_with("HTTP/1.1 401"), "{header}");
+    }
+    let error = RemoteHost::new(running.admin, "wrong").stores().await.unwrap_err();
+    assert!(matches!(error, Error::PermissionDenied { .. }), "{error:?}");
+    let names = RemoteHost::new(running.admin, "the-token").stores().await.unwrap();
+    assert_eq!(names[0].0.as_str(), "documents");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_with_its_setting() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(&dir, vec![]);
+    options.s3_listen = taken.local_addr().unwrap().to_string();
+    let message = Server::bind(options.clone()).await.unwrap_err().to_string();
+    let expected = format!("address in use: {} (server.s3.listen); stop the other program", options.s3_listen);
+    assert!(message.starts_with(&expected), "{message}");
+}
+
+#[tokio::test]
+async fn off_loopback_there_is_no_start_without_credentials() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = options(&dir, vec![]);
+    options.s3_listen = "0.0.0.0:0".into();
+    let error = Server::bind(options.clone()).await.unwrap_err();
+    assert!(matches!(&error, Error::InvalidInput { message } if message.contains("server.s3.credentials")), "{error}");
+    options.s3.credentials = key_pair();
+    assert!(Server::bind(options).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_request_in_flight_ends_before_the_host_does() {
+    let running = start(vec![]).await;
+    let mut stream = TcpStream::connect(running.s3).await.unwrap();
+    stream.write_all(b"PUT /documents/k HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nn").await.unwrap();
+    // The head must have been read, or the connection is idle and may be closed.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    running.stop.cancel();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(TcpStream::connect(running.s3).await.is_err());
+    stream.write_all(b"ew").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+struct Remote {
+    running: Running,
+    opened: AtomicUsize,
+}
+
+#[async_trait]
+impl Subject for Remote {
+    async fn open(&self, _home: usize) -> Result<Arc<dyn StorageProvider>> {
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        let name = StoreName::new(format!("home-{number}"))?;
+        self.running.stores.create(&name).await?;
+        Ok(Arc::new(RemoteHost::new(self.running.admin, "the-token").store(name)))
+    }
+
+    fn is_persistent(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_a_running_host_keeps_the_contract() {
+    let subject = Remote { running: start(vec![]).await, opened: AtomicUsize::new(0) };
+    let outcomes = contract::check(&subject).await;
+    let broken: Vec<_> = outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Broken(_))).collect();
+    assert!(!outcomes.is_empty() && broken.is_empty(), "{broken:#?}");
+}
