@@ -1,0 +1,124 @@
+//! How commands reach the data: through the host that runs on it, or, if none does, by themselves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use super::failure::{Exit, Failure};
+use crate::client::RemoteHost;
+use crate::config::{Config, StorageType};
+use crate::host::{DataDir, HostError, RunFile};
+use crate::object::StoreName;
+use crate::provider::StorageProvider;
+use crate::provider::file::FileStorageProvider;
+
+/// How long a command waits for another one to be done with the data.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The stores that a configuration describes, and those that clients made.
+#[derive(Debug)]
+pub(super) struct Data {
+    config: Config,
+    reached: Reached,
+}
+
+#[derive(Debug)]
+enum Reached {
+    /// No host runs: this process has the data for itself.
+    Alone {
+        /// A store is opened once, however often it is asked for. Locked while one is opened.
+        opened: Mutex<BTreeMap<StoreName, Arc<dyn StorageProvider>>>,
+        _lock: DataDir,
+    },
+    /// A host runs, and does what it is asked.
+    ThroughHost(RemoteHost),
+}
+
+/// A line of the list of stores.
+#[derive(Debug, Serialize)]
+pub(super) struct StoreSummary {
+    pub(super) store: StoreName,
+    /// Where its bytes live, in the configuration's words; absent if the configuration does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) provider: Option<String>,
+}
+
+impl Data {
+    /// Takes the data, or finds the host that has it. If another command has it, waits for that.
+    pub(super) async fn reach(config: Config) -> Result<Self, Failure> {
+        let begun = Instant::now();
+        loop {
+            if let Some(lock) = DataDir::lock(&config.data_dir).map_err(unusable)? {
+                // What is published there is by a host that was killed; the next command is not to look for it.
+                lock.unpublish();
+                return Ok(Self { config, reached: Reached::Alone { opened: Mutex::default(), _lock: lock } });
+            }
+            if let Some(run) = RunFile::read(&config.data_dir) {
+                let host = RemoteHost::new(run.admin, run.token);
+                return Ok(Self { config, reached: Reached::ThroughHost(host) });
+            }
+            if begun.elapsed() > PATIENCE {
+                let message = format!("another larder command is at work in {}", config.data_dir.display());
+                return Err(Failure::new(Exit::Unavailable, "unavailable", message)
+                    .with_hint("while larder serve runs, any number of commands work at the same time"));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// One of the stores.
+    pub(super) async fn store(&self, name: &StoreName) -> Result<Arc<dyn StorageProvider>, Failure> {
+        if !self.names().await?.contains(name) {
+            return Err(Failure::not_found(format!("there is no store {name}"))
+                .with_hint("larder ls shows the stores; those that are internal are for plugins alone"));
+        }
+        match &self.reached {
+            Reached::ThroughHost(host) => Ok(Arc::new(host.store(name.clone()))),
+            Reached::Alone { opened, .. } => {
+                let mut opened = opened.lock();
+                if let Some(provider) = opened.get(name) {
+                    return Ok(provider.clone());
+                }
+                let provider = self.open(name)?;
+                opened.insert(name.clone(), provider.clone());
+                Ok(provider)
+            }
+        }
+    }
+
+    /// All stores, in order of name.
+    pub(super) async fn stores(&self) -> Result<Vec<StoreSummary>, Failure> {
+        let names = self.names().await?.into_iter();
+        let provider = |name: &StoreName| self.config.stores.get(name).map(|store| store.provider_type.to_string());
+        Ok(names.map(|store| StoreSummary { provider: provider(&store), store }).collect())
+    }
+
+    async fn names(&self) -> Result<Vec<StoreName>, Failure> {
+        match &self.reached {
+            Reached::ThroughHost(host) => Ok(host.stores().await?.into_iter().map(|(name, _)| name).collect()),
+            Reached::Alone { .. } => {
+                let visible = self.config.stores.iter().filter(|(_, store)| !store.internal);
+                Ok(visible.map(|(name, _)| name.clone()).collect())
+            }
+        }
+    }
+
+    fn open(&self, name: &StoreName) -> Result<Arc<dyn StorageProvider>, Failure> {
+        let store = &self.config.stores[name];
+        match &store.provider_type {
+            StorageType::File => Ok(Arc::new(FileStorageProvider::open(&store.folder(name, &self.config.data_dir))?)),
+            provider => {
+                let message = format!("the store {name} ({provider}) lives in a host, and none runs");
+                Err(Failure::new(Exit::Unavailable, "unavailable", message).with_hint("start it with larder serve"))
+            }
+        }
+    }
+}
+
+fn unusable(error: HostError) -> Failure {
+    Failure::new(Exit::Unavailable, "unavailable", error.to_string())
+}
