@@ -1,10 +1,16 @@
-//! larder keeps objects: bytes under a key, with metadata and tags.
+//! larder keeps objects: bytes under a key, with metadata and tags. What it keeps them in, what its caches drop and how
+//! its objects age can each be a WebAssembly component.
 //!
 //! Modules stand on floors, and each knows only those below it:
 //!
 //! 1. nouns: [`object`], [`error`]
 //! 2. the three seams: [`provider::StorageProvider`], [`cache::EvictionStrategy`], [`lifecycle::LifecyclePolicy`]
-//! 4. owners: [`manager::StorageManager`], [`monitor::StorageMonitor`]
+//! 3. what stands behind a seam: [`provider::file`], [`provider::memory`], the strategies of [`cache`], and [`plugin`];
+//!    and what all of it is held to: [`contract`]
+//! 4. owners: [`manager::StorageManager`], [`lifecycle::LifecycleManager`], [`scheduler::TaskScheduler`],
+//!    [`monitor::StorageMonitor`]
+//! 5. the host: [`host::Host`] makes the owners that a [`config::Config`] describes
+//! 6. front doors: [`server`] (S3 and the admin listener), [`client`], [`cli`]
 #![deny(missing_docs)]
 
 pub mod cache;
@@ -13,12 +19,13 @@ pub mod client;
 pub mod config;
 pub mod contract;
 pub mod error;
+pub mod host;
 pub mod lifecycle;
 pub mod manager;
 pub mod monitor;
 pub mod object;
 pub mod plugin;
 pub mod provider;
-mod wire;
 pub mod scheduler;
 pub mod server;
+mod wire;

@@ -119,6 +119,11 @@ impl TaskScheduler {
         Ok(())
     }
 
+    /// Starts a task no more. A run that has begun goes on to its end.
+    pub fn cancel_task(&self, name: &str) {
+        self.entries.lock().remove(name);
+    }
+
     /// How the tasks are doing, ordered by name.
     pub fn status(&self) -> Vec<TaskStatus> {
         let (moment, instant) = ((self.clock)(), Instant::now());

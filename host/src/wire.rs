@@ -2,6 +2,8 @@
 //!
 //! A body that carries an object is a frame: the length of a JSON head as a big-endian `u32`, the head, the bytes.
 
+use std::sync::Arc;
+
 use std::ops::Range;
 use std::time::Duration;
 
@@ -103,7 +105,7 @@ impl TryFrom<PutHead> for StoreOptions {
 /// The head of an object's body.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ObjectHead {
-    pub(crate) metadata: StorageMetadata,
+    pub(crate) metadata: Arc<StorageMetadata>,
     pub(crate) range: Range<u64>,
 }
 

@@ -8,8 +8,8 @@ use super::entry::Resident;
 use super::quick::QuickEngine;
 use super::shards::Shards;
 use super::slots::SlotEngine;
-use super::{CacheConfig, CacheEntry, EvictionPolicy, EvictionStrategyFactory, fifo, lru, random};
-use crate::error::{Error, Result};
+use super::{CacheConfig, CacheEntry, EvictionPolicy, fifo, lru, random};
+use crate::error::Result;
 use crate::object::Key;
 
 /// Keeps whole objects in memory, up to a limit of bytes.
@@ -51,12 +51,12 @@ pub struct CacheStats {
 }
 
 impl CacheManager {
-    /// An empty cache. `plugin` makes the strategies of [`EvictionPolicy::Custom`], and is not looked at otherwise.
+    /// An empty cache.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] if the policy is a plugin's and no plugin is given; what the plugin answers when it is
     /// opened for a shard.
-    pub fn new(config: &CacheConfig, plugin: Option<Arc<dyn EvictionStrategyFactory>>) -> Result<Self> {
+    pub fn new(config: &CacheConfig) -> Result<Self> {
         let entry_limit = config.entry_limit.as_u64();
         let shards = Shards::of(config.size_limit.as_u64(), entry_limit);
         let slots = |factory| SlotEngine::new(shards, factory).map(Engine::Slots);
@@ -65,10 +65,7 @@ impl CacheManager {
             EvictionPolicy::Lru => slots(Arc::new(lru::Factory))?,
             EvictionPolicy::Fifo => slots(Arc::new(fifo::Factory))?,
             EvictionPolicy::Random => slots(Arc::new(random::Factory))?,
-            EvictionPolicy::Custom(name) => {
-                let missing = || Error::invalid_input(format!("there is no eviction plugin \u{2018}{name}\u{2019}"));
-                slots(plugin.ok_or_else(missing)?)?
-            }
+            EvictionPolicy::Custom(factory) => slots(Arc::clone(factory))?,
         };
         Ok(Self {
             engine,

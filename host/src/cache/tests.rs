@@ -25,12 +25,17 @@ fn entry(number: usize, bytes: impl Into<Bytes>) -> CacheEntry {
 }
 
 fn config(size_limit: u64, policy: &str) -> CacheConfig {
-    let eviction_policy = EvictionPolicy::from(policy.to_owned());
+    let eviction_policy = match policy {
+        "lru" => EvictionPolicy::Lru,
+        "fifo" => EvictionPolicy::Fifo,
+        "random" => EvictionPolicy::Random,
+        _ => EvictionPolicy::Default,
+    };
     CacheConfig { eviction_policy, entry_limit: ByteSize::b(4096), ..CacheConfig::new(ByteSize::b(size_limit)) }
 }
 
 fn cache(size_limit: u64, policy: &str) -> CacheManager {
-    CacheManager::new(&config(size_limit, policy), None).unwrap()
+    CacheManager::new(&config(size_limit, policy)).unwrap()
 }
 
 /// A cache that asks `step` what to drop: it is given the ids of all entries it was told of and not told to forget.
@@ -38,7 +43,8 @@ fn asking(
     size_limit: u64,
     step: impl Fn(&[EntryId], u64) -> Result<Vec<EntryId>> + Send + Sync + 'static,
 ) -> CacheManager {
-    CacheManager::new(&config(size_limit, "plugin"), Some(Arc::new(Asking(Arc::new(step))))).unwrap()
+    let eviction_policy = EvictionPolicy::Custom(Arc::new(Asking(Arc::new(step))));
+    CacheManager::new(&CacheConfig { eviction_policy, ..config(size_limit, "default") }).unwrap()
 }
 
 type Step = Arc<dyn Fn(&[EntryId], u64) -> Result<Vec<EntryId>> + Send + Sync>;
@@ -234,7 +240,8 @@ impl EvictionStrategy for Recorder {
 fn a_step_tells_what_happened_since_the_last() {
     let weight = entry(0, "").weight();
     let recorder = Recorder::default();
-    let cache = CacheManager::new(&config(3 * weight, "plugin"), Some(Arc::new(recorder.clone()))).unwrap();
+    let eviction_policy = EvictionPolicy::Custom(Arc::new(recorder.clone()));
+    let cache = CacheManager::new(&CacheConfig { eviction_policy, ..config(3 * weight, "default") }).unwrap();
     (0..3).for_each(|number| cache.insert(entry(number, "")));
     for number in [0, 1, 0] {
         cache.get(&key(number));
@@ -265,7 +272,7 @@ fn a_step_tells_what_happened_since_the_last() {
 fn an_entry_serves_until_its_time_is_over() {
     for policy in ["default", "lru"] {
         let config = CacheConfig { ttl: Some(Duration::from_millis(30)), ..config(100_000, policy) };
-        let cache = CacheManager::new(&config, None).unwrap();
+        let cache = CacheManager::new(&config).unwrap();
         cache.insert(entry(1, "x"));
         assert!(cache.get(&key(1)).is_some());
         sleep(Duration::from_millis(40));
@@ -298,10 +305,4 @@ fn many_readers_and_writers_see_only_what_was_inserted() {
         let stats = cache.stats();
         assert!(stats.weight <= 40 * 600 && stats.hits + stats.misses == 20_000, "{policy}: {stats:?}");
     }
-}
-
-#[test]
-fn a_plugin_that_is_not_there_is_named() {
-    let error = CacheManager::new(&config(1000, "sieve"), None).unwrap_err();
-    assert!(matches!(error, Error::InvalidInput { .. }) && error.to_string().contains("sieve"), "{error}");
 }

@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::failure::{Exit, Failure};
 use super::open::Data;
@@ -9,12 +10,12 @@ use crate::config::{Config, ConfigError};
 #[derive(Debug)]
 pub(super) struct Context {
     config: Option<PathBuf>,
-    output: Output,
+    output: Arc<Output>,
 }
 
 impl Context {
     pub(super) fn new(config: Option<PathBuf>, output: Output) -> Self {
-        Self { config, output }
+        Self { config, output: Arc::new(output) }
     }
 
     pub(super) fn output(&self) -> &Output {
@@ -33,7 +34,7 @@ impl Context {
 
     /// The data that the configuration describes.
     pub(super) async fn data(&self) -> Result<Data, Failure> {
-        Data::reach(self.config()?).await
+        Data::reach(self.config()?, Arc::clone(&self.output)).await
     }
 }
 

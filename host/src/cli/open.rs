@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use serde::Serialize;
+use tokio::sync::Mutex;
 
 use super::failure::{Exit, Failure};
+use super::output::Output;
 use crate::client::RemoteHost;
-use crate::config::{Config, StorageType};
-use crate::host::{DataDir, HostError, RunFile};
+use crate::config::Config;
+use crate::error::Error;
+use crate::host::{DataDir, Host, HostError, RunFile};
 use crate::object::StoreName;
 use crate::provider::StorageProvider;
-use crate::provider::file::FileStorageProvider;
 
 /// How long a command waits for another one to be done with the data.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,6 +24,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Data {
     config: Config,
+    output: Arc<Output>,
     reached: Reached,
 }
 
@@ -30,9 +32,9 @@ pub(super) struct Data {
 enum Reached {
     /// No host runs: this process has the data for itself.
     Alone {
-        /// A store is opened once, however often it is asked for. Locked while one is opened.
+        /// A store is opened once, however often it is asked for. Locked while one is opened, which may take a build.
         opened: Mutex<BTreeMap<StoreName, Arc<dyn StorageProvider>>>,
-        _lock: DataDir,
+        lock: DataDir,
     },
     /// A host runs, and does what it is asked.
     ThroughHost(RemoteHost),
@@ -49,17 +51,17 @@ pub(super) struct StoreSummary {
 
 impl Data {
     /// Takes the data, or finds the host that has it. If another command has it, waits for that.
-    pub(super) async fn reach(config: Config) -> Result<Self, Failure> {
+    pub(super) async fn reach(config: Config, output: Arc<Output>) -> Result<Self, Failure> {
         let begun = Instant::now();
         loop {
-            if let Some(lock) = DataDir::lock(&config.data_dir).map_err(unusable)? {
+            if let Some(lock) = DataDir::lock(&config.data_dir).map_err(not_opened)? {
                 // What is published there is by a host that was killed; the next command is not to look for it.
                 lock.unpublish();
-                return Ok(Self { config, reached: Reached::Alone { opened: Mutex::default(), _lock: lock } });
+                return Ok(Self { config, output, reached: Reached::Alone { opened: Mutex::default(), lock } });
             }
             if let Some(run) = RunFile::read(&config.data_dir) {
                 let host = RemoteHost::new(run.admin, run.token);
-                return Ok(Self { config, reached: Reached::ThroughHost(host) });
+                return Ok(Self { config, output, reached: Reached::ThroughHost(host) });
             }
             if begun.elapsed() > PATIENCE {
                 let message = format!("another larder command is at work in {}", config.data_dir.display());
@@ -78,12 +80,14 @@ impl Data {
         }
         match &self.reached {
             Reached::ThroughHost(host) => Ok(Arc::new(host.store(name.clone()))),
-            Reached::Alone { opened, .. } => {
-                let mut opened = opened.lock();
+            Reached::Alone { opened, lock } => {
+                let mut opened = opened.lock().await;
                 if let Some(provider) = opened.get(name) {
                     return Ok(provider.clone());
                 }
-                let provider = self.open(name)?;
+                let mut progress = |line: &str| self.output.remark(line);
+                let opening = Host::open_store(&self.config, lock, name, &mut progress).await;
+                let provider = opening.map_err(not_opened)?;
                 opened.insert(name.clone(), provider.clone());
                 Ok(provider)
             }
@@ -100,25 +104,16 @@ impl Data {
     async fn names(&self) -> Result<Vec<StoreName>, Failure> {
         match &self.reached {
             Reached::ThroughHost(host) => Ok(host.stores().await?.into_iter().map(|(name, _)| name).collect()),
-            Reached::Alone { .. } => {
-                let visible = self.config.stores.iter().filter(|(_, store)| !store.internal);
-                Ok(visible.map(|(name, _)| name.clone()).collect())
-            }
-        }
-    }
-
-    fn open(&self, name: &StoreName) -> Result<Arc<dyn StorageProvider>, Failure> {
-        let store = &self.config.stores[name];
-        match &store.provider_type {
-            StorageType::File => Ok(Arc::new(FileStorageProvider::open(&store.folder(name, &self.config.data_dir))?)),
-            provider => {
-                let message = format!("the store {name} ({provider}) lives in a host, and none runs");
-                Err(Failure::new(Exit::Unavailable, "unavailable", message).with_hint("start it with larder serve"))
-            }
+            Reached::Alone { lock, .. } => Host::visible_stores(&self.config, lock).map_err(not_opened),
         }
     }
 }
 
-fn unusable(error: HostError) -> Failure {
-    Failure::new(Exit::Unavailable, "unavailable", error.to_string())
+fn not_opened(error: HostError) -> Failure {
+    let hint = match &error {
+        HostError::Store { error: Error::Unavailable { .. }, .. } => Some("start a host with larder serve"),
+        _ => None,
+    };
+    let failure = Failure::new(Exit::Unavailable, "unavailable", error.to_string());
+    hint.into_iter().fold(failure, Failure::with_hint)
 }

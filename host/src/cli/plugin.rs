@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::output::{self, Output, Printable};
-use crate::config::{ComponentSource, Config, PluginName, StorageType};
-use crate::plugin::{Digest, Interface, Needs};
+use crate::config::{ComponentSource, Config, PluginName};
+use crate::plugin::{self, Digest, Interface, Needs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,6 +26,15 @@ pub(super) struct PluginCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Build plugin crates into components
+    ///
+    /// Compiles each crate for wasm32-unknown-unknown with the cargo that is installed, and installs that target through
+    /// rustup if it is missing. The component comes to stand beside what cargo made.
+    Build {
+        /// The folders of the crates
+        #[arg(required = true, value_name = "DIR")]
+        dirs: Vec<PathBuf>,
+    },
     /// Say what a component is and what it imports, without running it
     Inspect {
         /// The component, a .wasm file
@@ -38,10 +47,35 @@ enum Action {
 impl PluginCommand {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.action {
+            Action::Build { dirs } => build(&dirs, context.output()).await,
             Action::Inspect { file } => inspect(&file, context.output()),
             Action::List => list(&context.config()?, context.output()),
         }
     }
+}
+
+#[derive(Debug, Serialize)]
+struct BuiltLine {
+    name: String,
+    component: PathBuf,
+    bytes: u64,
+}
+
+async fn build(dirs: &[PathBuf], output: &Output) -> Result<(), Failure> {
+    let dirs: Vec<&Path> = dirs.iter().map(PathBuf::as_path).collect();
+    let built = plugin::build::build_all(&dirs, |line| output.remark(line)).await;
+    let built = built.map_err(|error| Failure::new(Exit::Failed, "build", error.to_string()))?;
+    let lines =
+        built.into_iter().map(|built| BuiltLine { name: built.name, component: built.component, bytes: built.size });
+    let lines: Vec<BuiltLine> = lines.collect();
+    if output.for_programs() {
+        return output.document(&lines);
+    }
+    let rows = lines.iter().map(|built| {
+        let component = built.component.display().to_string();
+        [built.name.clone(), output::size(built.bytes).to_string(), Printable(&component).to_string()]
+    });
+    output.line(output::table(&["PLUGIN", "SIZE", "COMPONENT"], rows))
 }
 
 #[derive(Debug, Serialize)]
@@ -117,7 +151,7 @@ fn list(config: &Config, output: &Output) -> Result<(), Failure> {
                 ComponentSource::Path(path) => (path.clone(), false),
                 ComponentSource::Source(path) => (path.clone(), true),
             };
-            Listed { plugin: name.clone(), component, built_from_source, used_by: users(config, name) }
+            Listed { plugin: name.clone(), component, built_from_source, used_by: config.users_of(name) }
         })
         .collect();
     if output.for_programs() {
@@ -132,23 +166,4 @@ fn list(config: &Config, output: &Output) -> Result<(), Failure> {
         ]
     });
     output.line(output::table(&["PLUGIN", "COMPONENT", "USED BY"], rows))
-}
-
-/// What a plugin is used for, such as `cache of documents`.
-fn users(config: &Config, plugin: &PluginName) -> Vec<String> {
-    let mut users = Vec::new();
-    for (name, store) in &config.stores {
-        if matches!(&store.provider_type, StorageType::Custom(custom) if custom == plugin) {
-            users.push(format!("store {name}"));
-        }
-        if let Some(cache) = &store.cache
-            && cache.eviction_policy.to_string() == plugin.to_string()
-        {
-            users.push(format!("cache of {name}"));
-        }
-        if store.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.policies.contains(plugin)) {
-            users.push(format!("lifecycle of {name}"));
-        }
-    }
-    users
 }

@@ -65,6 +65,20 @@ pub struct Config {
     pub new_buckets: Option<StoreTemplate>,
 }
 
+fn note_users(users: &mut Vec<String>, name: &str, plugin: &PluginName, store: &StorageConfig) {
+    if matches!(&store.provider_type, StorageType::Custom(custom) if custom == plugin) {
+        users.push(format!("provider of {name}"));
+    }
+    if let Some(CacheConfig { eviction_policy: EvictionPolicy::Custom(custom), .. }) = &store.cache
+        && custom == plugin
+    {
+        users.push(format!("cache of {name}"));
+    }
+    if store.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.policies.contains(plugin)) {
+        users.push(format!("lifecycle of {name}"));
+    }
+}
+
 fn data_dir() -> PathBuf {
     PathBuf::from("larder-data")
 }
@@ -94,6 +108,18 @@ impl Config {
     pub fn embedded() -> Result<Self, ConfigError> {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
         Self::parse("the embedded configuration", Self::EMBEDDED, Path::new(""), sources)
+    }
+
+    /// What a plugin is used for, such as `cache of documents`; empty if for nothing.
+    pub fn users_of(&self, plugin: &PluginName) -> Vec<String> {
+        let mut users = Vec::new();
+        for (name, store) in &self.stores {
+            note_users(&mut users, name.as_str(), plugin, store);
+        }
+        if let Some(template) = &self.new_buckets {
+            note_users(&mut users, "new buckets", plugin, &template.to_storage());
+        }
+        users
     }
 
     /// Reads a document whose data and secrets are named from the folder `data` on, and its plugins from `components`

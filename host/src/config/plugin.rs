@@ -138,22 +138,24 @@ pub struct Grants {
 pub struct PluginLimits {
     /// The memory of one instance.
     pub memory: Size,
-    /// How long one call may take, waiting included.
-    pub call_timeout: Period,
-    /// How many instances run at most.
+    /// How long one call may take; absent: 10s, and 50ms for an eviction strategy, which a cache waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_timeout: Option<Period>,
+    /// How many instances of a provider run at most, each with a memory of its own; more than 1 only if it keeps nothing
+    /// there between calls.
     #[schemars(range(min = 1))]
     pub instances: NonZeroU32,
     /// Bodies up to this size cross to and from the plugin in one piece; larger ones as a stream.
     pub whole_body: Size,
 }
 
-/// 64 MiB of memory, 10 s a call, 4 instances, bodies up to 1 MiB in one piece.
+/// 64 MiB of memory, one instance, bodies up to 1 MiB in one piece.
 impl Default for PluginLimits {
     fn default() -> Self {
         Self {
             memory: Size::mebibytes(NonZeroU64::new(64).expect("64 is not 0")),
-            call_timeout: Period::seconds(10),
-            instances: NonZeroU32::new(4).expect("4 is not 0"),
+            call_timeout: None,
+            instances: NonZeroU32::MIN,
             whole_body: Size::mebibytes(NonZeroU64::MIN),
         }
     }

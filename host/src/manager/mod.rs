@@ -3,7 +3,6 @@
 mod coherence;
 mod completion;
 mod flight;
-mod grouped;
 #[cfg(test)]
 mod tests;
 
@@ -23,8 +22,6 @@ use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
 use coherence::{Coherence, Load, Lookup};
 use completion::Completion;
 use flight::{Landing, landed};
-
-pub use grouped::GroupedPage;
 
 /// Owns one store. Cloning shares it.
 ///
@@ -159,16 +156,6 @@ impl StorageManager {
     /// Those of the provider.
     pub async fn list_data(&self, query: &ListQuery) -> Result<Page> {
         self.0.call(Operation::List, self.0.provider.list(query)).await
-    }
-
-    /// Returns a page of a listing in which the keys that have `delimiter` somewhere behind the query's prefix are
-    /// folded into one common prefix each, up to and with the first delimiter: what S3 calls ListObjectsV2. The query's
-    /// limit is on objects and common prefixes together; an empty delimiter folds nothing.
-    ///
-    /// # Errors
-    /// Those of the provider.
-    pub async fn list_grouped(&self, query: &ListQuery, delimiter: &str) -> Result<GroupedPage> {
-        grouped::list_grouped(async |query: &ListQuery| self.list_data(query).await, query, delimiter).await
     }
 
     /// Returns an object's metadata, as [`StorageProvider::metadata`]; from the cache, if the object is there.

@@ -140,7 +140,7 @@ fn open() -> (Arc<TestProvider>, StorageManager) {
     let config = CacheConfig { entry_limit: ByteSize::b(1000), ..CacheConfig::new(ByteSize::mib(32)) };
     let name = StoreName::new("documents").unwrap();
     let monitor = StorageMonitor::new().unwrap().store(&name);
-    let cache = CacheManager::new(&config, None).unwrap();
+    let cache = CacheManager::new(&config).unwrap();
     (provider.clone(), StorageManager::new(name, provider, Some(cache), monitor))
 }
 
@@ -439,62 +439,4 @@ async fn in_no_order_of_events_does_a_stale_version_stay_in_the_cache() {
         kept += usize::from(cached.is_some());
     }
     assert!(kept > 100, "a cache that takes nothing would pass too: {kept}");
-}
-
-/// What [`StorageManager::list_grouped`] must return over all pages.
-fn grouped(keys: &[Key], query: &ListQuery, delimiter: &str) -> Vec<String> {
-    let after = query.start_after.as_deref().unwrap_or("");
-    let mut items: Vec<String> = Vec::new();
-    for key in keys.iter().map(Key::as_str).filter(|key| key.starts_with(&query.prefix) && *key > after) {
-        let rest = &key[query.prefix.len()..];
-        let item = match rest.split_once(delimiter) {
-            Some((start, _)) if !delimiter.is_empty() => format!("{}{start}{delimiter} (group)", query.prefix),
-            _ => key.to_owned(),
-        };
-        if items.last() != Some(&item) {
-            items.push(item);
-        }
-    }
-    items
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    #[test]
-    fn grouped_listings_fold_and_continue(
-        texts in proptest::collection::btree_set("[ab/é]{1,6}", 0..60),
-        prefix in prop_oneof![Just(""), Just("a"), Just("a/"), Just("/"), Just("é")],
-        delimiter in prop_oneof![Just("/"), Just(""), Just("//"), Just("a"), Just("ab"), Just("é"), Just("\0")],
-        start_after in proptest::option::of("[ab/é]{0,4}"),
-        limit in 1..6usize,
-        page in 1..20usize,
-    ) {
-        let (provider, manager) = open();
-        provider.page.store(page, SeqCst);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            for text in &texts {
-                put(&manager, text, "").await;
-            }
-            let keys: Vec<Key> = provider.objects.lock().keys().cloned().collect();
-            let mut query = ListQuery { prefix: prefix.to_owned(), start_after, limit };
-            let expected = grouped(&keys, &query, delimiter);
-            let mut found: Vec<String> = Vec::new();
-            loop {
-                let page = manager.list_grouped(&query, delimiter).await.unwrap();
-                let objects = page.objects.iter().map(|object| object.key.to_string());
-                let prefixes = page.common_prefixes.iter().map(|prefix| format!("{prefix} (group)"));
-                let mut items: Vec<String> = objects.chain(prefixes).collect();
-                items.sort_by(|one, two| one.trim_end_matches(" (group)").cmp(two.trim_end_matches(" (group)")));
-                assert!(items.len() == limit || page.next.is_none() && items.len() < limit);
-                found.extend(items);
-                match page.next {
-                    Some(next) => query.start_after = Some(next),
-                    None => break,
-                }
-            }
-            assert_eq!(found, expected);
-        });
-    }
 }

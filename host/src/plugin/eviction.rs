@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::{Engine, Store};
 
+use super::Kind;
 use super::bindings::eviction::exports::larder::plugin::eviction::{Batch as PluginBatch, Guest};
 use super::bindings::eviction::{EvictionStrategy as Component, EvictionStrategyPre};
 use super::engine::ticks;
@@ -36,13 +38,13 @@ impl EvictionStrategyFactory for PluginEvictionFactory {
         let state = State::new(Arc::clone(&self.plugin), &self.limits, Arc::default(), Arc::clone(&self.log));
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
-        store.set_epoch_deadline(ticks(self.limits.call_timeout));
+        let timeout = self.limits.timeout(Kind::Eviction);
+        store.set_epoch_deadline(ticks(timeout));
         let component = match guard(|| self.pre.instantiate(&mut store)) {
             Ok(component) => component,
-            Err(fault) => return Err(fault.report(&self.plugin, "instantiate", &self.limits, &store.data().limiter)),
+            Err(fault) => return Err(fault.report(&self.plugin, "instantiate", timeout, &store.data().limiter)),
         };
-        let mut strategy =
-            PluginEviction { plugin: Arc::clone(&self.plugin), limits: self.limits.clone(), store, component };
+        let mut strategy = PluginEviction { plugin: Arc::clone(&self.plugin), timeout, store, component };
         let opened = strategy.call("open", |guest, store| guest.call_open(store, &self.settings, capacity))?;
         match opened {
             Ok(()) => Ok(Box::new(strategy)),
@@ -54,7 +56,7 @@ impl EvictionStrategyFactory for PluginEvictionFactory {
 /// A strategy that is an instance of a component.
 struct PluginEviction {
     plugin: Arc<str>,
-    limits: Limits,
+    timeout: Duration,
     store: Store<State>,
     component: Component,
 }
@@ -71,10 +73,10 @@ impl PluginEviction {
         operation: &str,
         call: impl FnOnce(&Guest, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T> {
-        let Self { plugin, limits, store, component } = self;
-        store.set_epoch_deadline(ticks(limits.call_timeout));
+        let Self { plugin, timeout, store, component } = self;
+        store.set_epoch_deadline(ticks(*timeout));
         guard(|| call(component.larder_plugin_eviction(), store))
-            .map_err(|fault: Fault| fault.report(plugin, operation, limits, &store.data().limiter))
+            .map_err(|fault: Fault| fault.report(plugin, operation, *timeout, &store.data().limiter))
     }
 }
 

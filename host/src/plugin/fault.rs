@@ -1,12 +1,13 @@
 //! What went wrong in a plugin, for its caller and for the operator.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use tracing::error;
 use wasmtime::Trap;
 
 use super::clock::Elapsed;
-use super::limits::{Limiter, Limits};
+use super::limits::Limiter;
 use crate::error::Error;
 
 /// Why an instance is of no more use.
@@ -26,12 +27,12 @@ impl From<Elapsed> for Fault {
 
 impl Fault {
     /// Tells the operator, once, with the guest's backtrace; and makes the error that the caller gets.
-    pub(super) fn report(self, plugin: &str, operation: &str, limits: &Limits, limiter: &Limiter) -> Error {
+    pub(super) fn report(self, plugin: &str, operation: &str, limit: Duration, limiter: &Limiter) -> Error {
         let error = match &self {
-            Self::Timeout => timeout(plugin, operation, limits),
+            Self::Timeout => timeout(plugin, operation, limit),
             Self::Trap(trap) => match (limiter.breach(), trap.downcast_ref::<Trap>()) {
                 (Some(breach), _) => Error::exhausted(format!("the plugin {plugin} was stopped: {breach}")),
-                (None, Some(Trap::Interrupt)) => timeout(plugin, operation, limits),
+                (None, Some(Trap::Interrupt)) => timeout(plugin, operation, limit),
                 (None, Some(trap)) => Error::unavailable(format!("the plugin {plugin} failed: {trap}")),
                 (None, None) => Error::unavailable(format!("the plugin {plugin} failed: {}", trap.root_cause())),
             },
@@ -44,8 +45,8 @@ impl Fault {
     }
 }
 
-fn timeout(plugin: &str, operation: &str, limits: &Limits) -> Error {
-    let limit = humantime::format_duration(limits.call_timeout);
+fn timeout(plugin: &str, operation: &str, limit: Duration) -> Error {
+    let limit = humantime::format_duration(limit);
     Error::timeout(format!("the plugin {plugin} did not finish {operation} within {limit} (limits.call_timeout)"))
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Accessor;
 use wasmtime::{Engine, Store};
 
+use super::Kind;
 use super::bindings::provider::exports::larder::plugin::provider::Guest;
 use super::bindings::provider::{StorageProvider, StorageProviderPre};
 use super::convert::error_from_plugin;
@@ -91,14 +92,14 @@ impl Instances {
             return Ok(permit);
         }
         let free = Arc::clone(&self.permits).acquire_owned();
-        match tokio::time::timeout(self.limits.call_timeout, free).await {
+        match tokio::time::timeout(self.limits.timeout(Kind::Provider), free).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(Error::Unavailable {
                 message: format!(
                     "all {} instances of the plugin {} are busy (limits.instances)",
                     self.limits.instances, self.plugin
                 ),
-                retry_after: Some(self.limits.call_timeout),
+                retry_after: Some(self.limits.timeout(Kind::Provider)),
             }),
         }
     }
@@ -132,7 +133,7 @@ impl Instances {
     }
 
     fn report(&self, fault: Fault, operation: &str, store: &Store<State>) -> Error {
-        fault.report(&self.plugin, operation, &self.limits, &store.data().limiter)
+        fault.report(&self.plugin, operation, self.limits.timeout(Kind::Provider), &store.data().limiter)
     }
 }
 

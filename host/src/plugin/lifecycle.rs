@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use wasmtime::{Engine, Store};
 
+use super::Kind;
 use super::bindings::lifecycle::exports::larder::plugin::lifecycle::{Candidate as PluginCandidate, Guest};
 use super::bindings::lifecycle::{LifecyclePolicy as Component, LifecyclePolicyPre};
 use super::convert::error_from_plugin;
@@ -59,7 +60,7 @@ impl PluginLifecyclePolicy {
         let state = State::new(Arc::clone(&self.plugin), &self.limits, Arc::default(), Arc::clone(&self.log));
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
-        store.set_epoch_deadline(ticks(self.limits.call_timeout));
+        store.set_epoch_deadline(ticks(self.limits.timeout(Kind::Lifecycle)));
         let component = match guard(|| self.pre.instantiate(&mut store)) {
             Ok(component) => component,
             Err(fault) => return Err(self.report(fault, "instantiate", &store)),
@@ -77,12 +78,12 @@ impl PluginLifecyclePolicy {
         call: impl FnOnce(&Guest, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T> {
         let Instance { store, component } = instance;
-        store.set_epoch_deadline(ticks(self.limits.call_timeout));
+        store.set_epoch_deadline(ticks(self.limits.timeout(Kind::Lifecycle)));
         guard(|| call(component.larder_plugin_lifecycle(), store)).map_err(|fault| self.report(fault, operation, store))
     }
 
     fn report(&self, fault: Fault, operation: &str, store: &Store<State>) -> Error {
-        fault.report(&self.plugin, operation, &self.limits, &store.data().limiter)
+        fault.report(&self.plugin, operation, self.limits.timeout(Kind::Lifecycle), &store.data().limiter)
     }
 
     fn decide_one(&self, candidate: &Candidate, now: Timestamp) -> Decision {

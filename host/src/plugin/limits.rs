@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
+use super::Kind;
+
 /// What one plugin may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -9,8 +11,9 @@ pub struct Limits {
     pub memory: usize,
     /// Entries of tables, summed over the tables of one instance.
     pub table_entries: usize,
-    /// Wall time of one call, not counting the time that it waits for its caller to send or to take bytes.
-    pub call_timeout: Duration,
+    /// Wall time of one call, not counting the time that it waits for its caller to send or to take bytes. Unless it is
+    /// set, a call may take [`Limits::CALL_TIMEOUT`], and one of an eviction strategy [`Limits::STEP_TIMEOUT`].
+    pub call_timeout: Option<Duration>,
     /// How many instances a provider may have, and so how many calls run side by side. A plugin that keeps data in its
     /// memory must have 1.
     pub instances: usize,
@@ -20,13 +23,28 @@ pub struct Limits {
     pub component_size: u64,
 }
 
-/// Numbers that suit a provider; 64 MiB and 10 s are more than any first-party plugin needs.
+impl Limits {
+    /// How long a call may take unless it is set.
+    pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+    /// How long a call of an eviction strategy may take unless it is set: a shard of the cache waits for it.
+    pub const STEP_TIMEOUT: Duration = Duration::from_millis(50);
+
+    /// How long a call of a plugin of this kind may take.
+    pub fn timeout(&self, kind: Kind) -> Duration {
+        self.call_timeout.unwrap_or(match kind {
+            Kind::Provider | Kind::Lifecycle => Self::CALL_TIMEOUT,
+            Kind::Eviction => Self::STEP_TIMEOUT,
+        })
+    }
+}
+
+/// One instance with 64 MiB, and bodies of 1 MiB in one piece: more than any first-party plugin needs.
 impl Default for Limits {
     fn default() -> Self {
         Self {
             memory: 64 << 20,
             table_entries: 100_000,
-            call_timeout: Duration::from_secs(10),
+            call_timeout: None,
             instances: 1,
             whole_body: 1 << 20,
             component_size: 64 << 20,

@@ -7,6 +7,7 @@ use tracing::{debug, error, info, trace, warn};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::Kind;
 use super::bindings::provider::larder::plugin::{log, types};
 use super::clock::CallClock;
 use super::limits::{Limiter, Limits};
@@ -36,7 +37,7 @@ impl State {
             limiter: Limiter::new(limits),
             stores,
             table: ResourceTable::new(),
-            clock: CallClock::start(limits.call_timeout),
+            clock: CallClock::start(limits.timeout(Kind::Provider)),
             log,
         }
     }

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::objects::{self, Failure};
 use super::stores::Stores;
 use crate::error::Error;
+use crate::host::Readiness;
 
 /// What the admin listener shows, and who may use its object API.
 #[derive(Clone)]
@@ -36,34 +37,6 @@ impl fmt::Debug for AdminOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AdminOptions").field("stores", &self.stores).finish_non_exhaustive()
     }
-}
-
-/// How the host's parts are.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Readiness {
-    /// Every store.
-    pub stores: Vec<PartHealth>,
-    /// Every plugin.
-    pub plugins: Vec<PartHealth>,
-}
-
-impl Readiness {
-    /// Whether all parts are ready.
-    pub fn is_ready(&self) -> bool {
-        self.stores.iter().chain(&self.plugins).all(|part| part.ready)
-    }
-}
-
-/// How one part is.
-#[derive(Clone, Debug, Serialize)]
-pub struct PartHealth {
-    /// Its name in the configuration.
-    pub name: String,
-    /// Whether it works.
-    pub ready: bool,
-    /// What is wrong, if something is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
 }
 
 /// The routes of the admin listener: `/metrics`, `/healthz` (the process answers), `/readyz` (200 if every part works,

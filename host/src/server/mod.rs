@@ -1,6 +1,7 @@
 //! Front doors over HTTP: S3, and the admin listener beside it.
 
 mod admin;
+mod hosted;
 mod listener;
 mod objects;
 pub mod s3;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use hyper_util::service::TowerToHyperService;
 use tokio_util::sync::CancellationToken;
 
-pub use admin::{AdminOptions, PartHealth, Readiness};
+pub use admin::AdminOptions;
 pub use listener::Limits;
 pub use stores::Stores;
 

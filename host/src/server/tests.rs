@@ -12,6 +12,7 @@ use super::s3::{Credential, S3Options};
 use super::*;
 use crate::client::RemoteHost;
 use crate::contract::{self, Subject, Verdict};
+use crate::host::{PartHealth, Readiness};
 use crate::object::{Body, Key, StoreName, Timestamp, now};
 use crate::provider::memory::MemoryStorageProvider;
 use crate::provider::{StorageProvider, StoreOptions};

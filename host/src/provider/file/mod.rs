@@ -150,7 +150,7 @@ impl StorageProvider for FileStorageProvider {
         let mut missing = None;
         loop {
             let (layout, wanted) = (Arc::clone(&self.layout), key.clone());
-            let found = self.readers.read(move |connection| Ok(find(connection, &layout, &wanted, range)?)).await?;
+            let found = self.readers.read(move |connection| find(connection, &layout, &wanted, range)).await?;
             match found {
                 Found::Object(object) => return Ok(object),
                 // Replaced or deleted between the look into the index and the look into its file; or lost.
@@ -219,7 +219,7 @@ fn find(connection: &Connection, layout: &Layout, key: &Key, range: Option<ByteR
             }
         }
     };
-    Ok(Found::Object(Object { metadata, range, body }))
+    Ok(Found::Object(Object { metadata: metadata.into(), range, body }))
 }
 
 /// Removes bodies that the index does not know: of writes that did not come to an end, and of objects that were replaced

@@ -133,16 +133,16 @@ pub(super) async fn get(door: &Door, request: S3Request<GetObjectInput>) -> S3Re
         Err(error) => return Err(s3_error(error)),
     };
     conditions.check(&object.metadata)?;
-    let StorageMetadata { size, etag: found, updated_at, checksum, attributes, .. } = object.metadata;
-    let headers = Headers::of(&attributes);
+    let StorageMetadata { size, etag: found, updated_at, checksum, attributes, .. } = &*object.metadata;
+    let headers = Headers::of(attributes);
     Ok(S3Response::new(GetObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
         body: Some(blob(object.body)),
         content_length: Some(length(object.range.end - object.range.start)),
-        content_range: range.map(|_| content_range(&object.range, size)),
-        e_tag: Some(etag(&found)),
-        last_modified: Some(timestamp(updated_at)),
-        checksum_crc64nvme: range.is_none().then(|| base64(checksum)),
+        content_range: range.map(|_| content_range(&object.range, *size)),
+        e_tag: Some(etag(found)),
+        last_modified: Some(timestamp(*updated_at)),
+        checksum_crc64nvme: range.is_none().then(|| base64(*checksum)),
         checksum_type: range.is_none().then(|| ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
         tag_count: i32::try_from(attributes.tags.len()).ok().filter(|count| *count > 0),
         content_type: headers.content_type,

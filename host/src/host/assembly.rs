@@ -1,0 +1,209 @@
+//! Makes the parts that a configuration describes: plugins of components, providers of plugins, stores of providers.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytesize::ByteSize;
+use futures::future::BoxFuture;
+use tracing::info;
+
+use super::HostError;
+use crate::cache::{self, CacheManager};
+use crate::config::{ComponentSource, Config, EvictionPolicy, PluginName, StorageConfig, StorageType};
+use crate::lifecycle::LifecyclePolicy;
+use crate::manager::StorageManager;
+use crate::monitor::StorageMonitor;
+use crate::object::StoreName;
+use crate::plugin::{Digest, Kind, Limits, Plugin, PluginError, PluginOptions, PluginRuntime, build};
+use crate::provider::StorageProvider;
+use crate::provider::file::FileStorageProvider;
+use crate::provider::memory::MemoryStorageProvider;
+
+/// The folder of compiled plugins, in the data folder.
+const COMPILED: &str = "compiled";
+
+/// A plugin at work.
+#[derive(Clone, Debug)]
+pub struct PluginUse {
+    /// Its name in the configuration.
+    pub name: PluginName,
+    /// What it is.
+    pub kind: Kind,
+    /// The digest of its component.
+    pub digest: Digest,
+    /// The store that it works for.
+    pub store: StoreName,
+}
+
+/// Stores in the making. A store that plugins of others are granted is made before those, once.
+pub(super) struct Assembly<'a> {
+    config: &'a Config,
+    data_dir: &'a Path,
+    runtime: PluginRuntime,
+    pub(super) monitor: &'a StorageMonitor,
+    pub(super) stores: BTreeMap<StoreName, StorageManager>,
+    pub(super) plugins: Vec<PluginUse>,
+}
+
+impl<'a> Assembly<'a> {
+    /// Starts the plugin runtime.
+    ///
+    /// # Errors
+    /// [`HostError::Runtime`].
+    pub(super) fn new(config: &'a Config, data_dir: &'a Path, monitor: &'a StorageMonitor) -> Result<Self, HostError> {
+        let runtime = PluginRuntime::new(data_dir.join(COMPILED)).map_err(HostError::Runtime)?;
+        Ok(Self { config, data_dir, runtime, monitor, stores: BTreeMap::new(), plugins: Vec::new() })
+    }
+
+    /// Builds those of the plugins that are built from source and are stale.
+    ///
+    /// # Errors
+    /// [`HostError::Build`].
+    pub(super) async fn build_stale(
+        config: &Config,
+        plugins: impl Iterator<Item = &PluginName>,
+        progress: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<(), HostError> {
+        let mut stale = Vec::new();
+        for plugin in plugins {
+            if let ComponentSource::Source(dir) = &config.plugins[plugin].component
+                && build::is_stale(dir)?
+            {
+                stale.push(dir.as_path());
+            }
+        }
+        if !stale.is_empty() {
+            build::build_all(&stale, progress).await?;
+        }
+        Ok(())
+    }
+
+    /// The store of this name, made with all that it stands on if it is not there yet.
+    ///
+    /// # Errors
+    /// Why it can not be made.
+    pub(super) fn store<'s>(&'s mut self, name: &'s StoreName) -> BoxFuture<'s, Result<StorageManager, HostError>> {
+        Box::pin(async move {
+            if let Some(store) = self.stores.get(name) {
+                return Ok(store.clone());
+            }
+            let config = &self.config.stores[name];
+            let store = self.make(name, config).await?;
+            self.stores.insert(name.clone(), store.clone());
+            Ok(store)
+        })
+    }
+
+    /// A store made after `config`, whatever else the configuration says.
+    ///
+    /// # Errors
+    /// Why it can not be made.
+    pub(super) async fn make(&mut self, name: &StoreName, config: &StorageConfig) -> Result<StorageManager, HostError> {
+        let provider = self.provider(name, config).await?;
+        let cache = match &config.cache {
+            Some(cache) => Some(self.cache(name, cache).await?),
+            None => None,
+        };
+        Ok(StorageManager::new(name.clone(), provider, cache, self.monitor.store(name)))
+    }
+
+    /// Where the bytes of a store live.
+    ///
+    /// # Errors
+    /// Why it can not be reached.
+    pub(super) async fn provider(
+        &mut self,
+        name: &StoreName,
+        config: &StorageConfig,
+    ) -> Result<Arc<dyn StorageProvider>, HostError> {
+        match &config.provider_type {
+            StorageType::Memory => Ok(Arc::new(MemoryStorageProvider::new())),
+            StorageType::File => {
+                let folder = config.folder(name, self.data_dir);
+                let opening = tokio::task::spawn_blocking(move || FileStorageProvider::open(&folder));
+                let opened =
+                    opening.await.unwrap_or_else(|error| Err(crate::error::Error::internal(error.to_string())));
+                Ok(Arc::new(opened.map_err(|error| HostError::Store { store: name.clone(), error })?))
+            }
+            StorageType::Custom(plugin) => self.plugin(plugin, name, Plugin::provider).await,
+        }
+    }
+
+    /// The policy that a plugin is, for a store.
+    ///
+    /// # Errors
+    /// Why it can not be loaded.
+    pub(super) async fn policy(
+        &mut self,
+        plugin: &PluginName,
+        store: &StoreName,
+    ) -> Result<Arc<dyn LifecyclePolicy>, HostError> {
+        self.plugin(plugin, store, Plugin::lifecycle).await
+    }
+
+    async fn cache(
+        &mut self,
+        store: &StoreName,
+        config: &crate::config::CacheConfig,
+    ) -> Result<CacheManager, HostError> {
+        let eviction_policy = match &config.eviction_policy {
+            EvictionPolicy::Default => cache::EvictionPolicy::Default,
+            EvictionPolicy::Lru => cache::EvictionPolicy::Lru,
+            EvictionPolicy::Fifo => cache::EvictionPolicy::Fifo,
+            EvictionPolicy::Random => cache::EvictionPolicy::Random,
+            EvictionPolicy::Custom(plugin) => {
+                cache::EvictionPolicy::Custom(self.plugin(plugin, store, Plugin::eviction).await?)
+            }
+        };
+        let config = cache::CacheConfig {
+            size_limit: ByteSize::b(config.size_limit.bytes()),
+            ttl: config.ttl.map(|ttl| ttl.as_duration()),
+            eviction_policy,
+            entry_limit: ByteSize::b(config.entry_limit.bytes()),
+        };
+        CacheManager::new(&config).map_err(|error| HostError::Store { store: store.clone(), error })
+    }
+
+    /// Loads a plugin for a store: each use of a plugin has instances, and so a memory, of its own.
+    async fn plugin<T>(
+        &mut self,
+        name: &PluginName,
+        store: &StoreName,
+        part: impl FnOnce(&Plugin) -> Result<T, PluginError>,
+    ) -> Result<T, HostError> {
+        let config = &self.config.plugins[name];
+        let mut stores = BTreeMap::new();
+        for (word, granted) in &config.grants.stores {
+            let granted = self.store(granted).await?;
+            stores.insert(word.as_str().to_owned(), Arc::new(granted) as Arc<dyn StorageProvider>);
+        }
+        let component = component(&config.component)?;
+        let limits = Limits {
+            memory: usize::try_from(config.limits.memory.bytes()).unwrap_or(usize::MAX),
+            call_timeout: config.limits.call_timeout.map(|timeout| timeout.as_duration()),
+            instances: usize::try_from(config.limits.instances.get()).unwrap_or(usize::MAX),
+            whole_body: usize::try_from(config.limits.whole_body.bytes()).unwrap_or(usize::MAX),
+            ..Limits::default()
+        };
+        let options = PluginOptions { name: name.as_str().into(), settings: config.config.clone(), stores, limits };
+        let loaded = self.runtime.load(&component, options).await.and_then(|plugin| Ok((part(&plugin)?, plugin)));
+        let (part, plugin) = loaded.map_err(|error| HostError::Plugin { plugin: name.clone(), component, error })?;
+        let kind = plugin.interface().kind;
+        info!(plugin = name.as_str(), kind = kind.as_str(), store = store.as_str(), "plugin loaded");
+        self.plugins.push(PluginUse {
+            name: name.clone(),
+            kind,
+            digest: plugin.digest().clone(),
+            store: store.clone(),
+        });
+        Ok(part)
+    }
+}
+
+fn component(source: &ComponentSource) -> Result<PathBuf, HostError> {
+    match source {
+        ComponentSource::Path(path) => Ok(path.clone()),
+        ComponentSource::Source(dir) => Ok(build::component_path(dir)?),
+    }
+}

@@ -1,0 +1,59 @@
+use std::io;
+use std::path::PathBuf;
+
+use crate::config::PluginName;
+use crate::error::Error;
+use crate::object::StoreName;
+use crate::plugin::PluginError;
+use crate::plugin::build::BuildError;
+
+/// Why a host does not start, or a store of it does not open. Nothing of what failed is left running.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The data folder is of no use.
+    #[error("{}: {error}; {hint}", path.display())]
+    DataDir {
+        /// The folder, or the file in it.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+        /// What would mend it.
+        hint: &'static str,
+    },
+    /// Another host has the data folder.
+    #[error(
+        "another host works on {}: stop it, or give this one a data_dir of its own",
+        path.display()
+    )]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The plugins that are built from source can not be.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A plugin can not be loaded.
+    #[error("the plugin {plugin} ({}) can not be used: {error}", component.display())]
+    Plugin {
+        /// Its name in the configuration.
+        plugin: PluginName,
+        /// Its component.
+        component: PathBuf,
+        /// Why.
+        error: PluginError,
+    },
+    /// The plugin runtime does not start.
+    #[error(transparent)]
+    Runtime(PluginError),
+    /// A store can not be opened.
+    #[error("the store {store} can not be opened: {error}")]
+    Store {
+        /// Its name in the configuration.
+        store: StoreName,
+        /// Why.
+        error: Error,
+    },
+    /// The metrics or the tasks could not be set up.
+    #[error(transparent)]
+    Setup(#[from] Error),
+}

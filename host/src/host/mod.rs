@@ -1,0 +1,291 @@
+//! A host: the stores that a configuration describes, made and kept going.
+//!
+//! [`Host::start`] makes everything, or nothing; [`Host::run_tasks`] does what is to be done again and again. Front doors
+//! ask the host for [stores](Host::store) and know nothing of how they were made.
+
+mod assembly;
+mod catalog;
+mod data_dir;
+mod error;
+mod health;
+mod usage;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+pub use assembly::PluginUse;
+pub use data_dir::{DataDir, RunFile};
+pub use error::HostError;
+pub use health::{HealthChecker, PartHealth, Readiness};
+
+use assembly::Assembly;
+use catalog::Catalog;
+use usage::UsageSampler;
+
+use crate::config::{Config, LifecycleConfig, PluginName, StorageConfig, StorageType, StoreTemplate};
+use crate::error::{Error, Result};
+use crate::lifecycle::LifecycleManager;
+use crate::manager::StorageManager;
+use crate::monitor::StorageMonitor;
+use crate::object::{StoreName, Timestamp, now};
+use crate::provider::{ListQuery, StorageProvider};
+use crate::scheduler::{ScheduledTask, TaskScheduler};
+
+/// How long tasks that run have to end when the host stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A running host.
+#[derive(Debug)]
+pub struct Host {
+    config: Config,
+    data_dir: DataDir,
+    monitor: StorageMonitor,
+    scheduler: TaskScheduler,
+    plugins: Vec<PluginUse>,
+    /// All stores by name; locked to look up or to change, never over an await.
+    stores: RwLock<BTreeMap<StoreName, Store>>,
+    /// Held while a store is made or removed, so that it happens one at a time.
+    catalog: Mutex<Catalog>,
+}
+
+#[derive(Clone, Debug)]
+struct Store {
+    manager: StorageManager,
+    created_at: Timestamp,
+    internal: bool,
+}
+
+impl Host {
+    /// Makes all that the configuration describes. `progress` is told of what takes long.
+    ///
+    /// # Errors
+    /// The first thing that can not be made; everything made before is let go.
+    pub async fn start(
+        config: Config,
+        data_dir: DataDir,
+        progress: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Self, HostError> {
+        let monitor = StorageMonitor::new()?;
+        let scheduler = TaskScheduler::default();
+        let mut catalog = Catalog::open(data_dir.path())?;
+        Assembly::build_stale(&config, used_plugins(&config), progress).await?;
+
+        let mut assembly = Assembly::new(&config, data_dir.path(), &monitor)?;
+        for name in config.stores.keys() {
+            assembly.store(name).await?;
+        }
+        let made: Vec<StoreName> =
+            catalog.made_by_clients().filter(|name| !config.stores.contains_key(*name)).cloned().collect();
+        for name in made {
+            let store = assembly.make(&name, &client_store(&config)).await?;
+            assembly.stores.insert(name, store);
+        }
+        for (name, store) in &config.stores {
+            if let Some(lifecycle) = &store.lifecycle {
+                schedule_lifecycle(&mut assembly, &scheduler, name, lifecycle).await?;
+            }
+        }
+        let Assembly { stores, plugins, .. } = assembly;
+        for (name, store) in &stores {
+            let native = config.stores.get(name).is_none_or(|config| is_native(&config.provider_type));
+            scheduler.schedule_task(UsageSampler::task(store.clone(), native))?;
+        }
+        catalog.remember(config.stores.keys())?;
+        let stores = stores.into_iter().map(|(name, manager)| {
+            let created_at = catalog.get(&name).map_or_else(now, |remembered| remembered.created_at);
+            let internal = config.stores.get(&name).is_some_and(|config| config.internal);
+            (name, Store { manager, created_at, internal })
+        });
+        let (stores, catalog) = (RwLock::new(stores.collect()), Mutex::new(catalog));
+        Ok(Self { config, data_dir, monitor, scheduler, plugins, stores, catalog })
+    }
+
+    /// Opens the provider of one store, without a cache and without tasks, for a command that works alone. Stores that
+    /// plugins are granted are opened with it.
+    ///
+    /// # Errors
+    /// Why it can not be opened; [`HostError::Store`] with [`Error::Unavailable`] if what it keeps would be gone with
+    /// this process.
+    pub async fn open_store(
+        config: &Config,
+        data_dir: &DataDir,
+        name: &StoreName,
+        progress: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Arc<dyn StorageProvider>, HostError> {
+        let made = client_store(config);
+        let store = config.stores.get(name).unwrap_or(&made);
+        if is_volatile(config, store) {
+            let error = Error::unavailable("it lives in the memory of a host, and none runs");
+            return Err(HostError::Store { store: name.clone(), error });
+        }
+        if let StorageType::Custom(plugin) = &store.provider_type {
+            Assembly::build_stale(config, std::iter::once(plugin), progress).await?;
+        }
+        let monitor = StorageMonitor::new()?;
+        Assembly::new(config, data_dir.path(), &monitor)?.provider(name, store).await
+    }
+
+    /// The stores that front doors serve in a data folder on which no host runs.
+    ///
+    /// # Errors
+    /// [`HostError::DataDir`] if the record of what clients made can not be read.
+    pub fn visible_stores(config: &Config, data_dir: &DataDir) -> Result<Vec<StoreName>, HostError> {
+        let catalog = Catalog::open(data_dir.path())?;
+        let configured = config.stores.iter().filter(|(_, store)| !store.internal).map(|(name, _)| name);
+        let made = catalog.made_by_clients().filter(|name| !config.stores.contains_key(*name));
+        let mut names: Vec<StoreName> = configured.chain(made).cloned().collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The folder that the host keeps everything in.
+    pub fn data_dir(&self) -> &DataDir {
+        &self.data_dir
+    }
+
+    /// The host's metrics.
+    pub fn monitor(&self) -> &StorageMonitor {
+        &self.monitor
+    }
+
+    /// The plugins at work.
+    pub fn plugins(&self) -> &[PluginUse] {
+        &self.plugins
+    }
+
+    /// The store of this name, unless it is internal.
+    pub fn store(&self, name: &str) -> Option<StorageManager> {
+        self.stores.read().get(name).filter(|store| !store.internal).map(|store| store.manager.clone())
+    }
+
+    /// The stores that front doors serve, in order of name, each with the moment since when it is there.
+    pub fn stores(&self) -> Vec<(StorageManager, Timestamp)> {
+        let stores = self.stores.read();
+        let served = stores.values().filter(|store| !store.internal);
+        served.map(|store| (store.manager.clone(), store.created_at)).collect()
+    }
+
+    /// Makes a store as the configuration's `new_buckets` says.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the configuration says nothing of them; [`Error::PreconditionFailed`] if there is a
+    /// store of that name; whatever keeps it from being made.
+    pub async fn create_store(&self, name: &StoreName) -> Result<()> {
+        let Some(template) = &self.config.new_buckets else {
+            return Err(Error::unsupported("no store can be made here: the configuration has no `new_buckets`"));
+        };
+        let mut catalog = self.catalog.lock().await;
+        if self.stores.read().contains_key(name) {
+            return Err(Error::precondition_failed(format!("there is a store {name} already")));
+        }
+        let config = template.to_storage();
+        let made = async {
+            let mut assembly = Assembly::new(&self.config, self.data_dir.path(), &self.monitor)?;
+            let store = assembly.make(name, &config).await?;
+            if let Some(lifecycle) = &config.lifecycle {
+                assembly.stores.insert(name.clone(), store.clone());
+                schedule_lifecycle(&mut assembly, &self.scheduler, name, lifecycle).await?;
+            }
+            self.scheduler.schedule_task(UsageSampler::task(store.clone(), is_native(&config.provider_type)))?;
+            catalog.add(name)?;
+            Ok::<_, HostError>(store)
+        };
+        let store = made.await.map_err(|error| Error::unavailable(error.to_string()))?;
+        self.stores.write().insert(name.clone(), Store { manager: store, created_at: now(), internal: false });
+        Ok(())
+    }
+
+    /// Removes a store that [`create_store`](Self::create_store) made, if it is empty.
+    ///
+    /// # Errors
+    /// [`Error::PermissionDenied`] if the configuration names it; [`Error::PreconditionFailed`] if it is not empty.
+    pub async fn remove_store(&self, name: &StoreName) -> Result<()> {
+        let mut catalog = self.catalog.lock().await;
+        if self.config.stores.contains_key(name) {
+            return Err(Error::permission_denied(format!("the configuration names the store {name}; remove it there")));
+        }
+        let Some(store) = self.store(name.as_str()) else {
+            return Err(Error::invalid_input(format!("there is no store {name}")));
+        };
+        let page = store.list_data(&ListQuery { limit: 1, ..ListQuery::all() }).await?;
+        if !page.objects.is_empty() {
+            return Err(Error::precondition_failed(format!("the store {name} is not empty")));
+        }
+        catalog.remove(name).map_err(|error| Error::unavailable(error.to_string()))?;
+        self.scheduler.cancel_task(&usage::task_name(name));
+        self.scheduler.cancel_task(&lifecycle_task(name));
+        self.stores.write().remove(name);
+        Ok(())
+    }
+
+    /// Asks every part how it is.
+    pub async fn readiness(&self) -> Readiness {
+        let checker = HealthChecker {
+            stores: self.stores.read().values().map(|store| store.manager.clone()).collect(),
+            plugins: self.plugins.clone(),
+            tasks: self.scheduler.status(),
+        };
+        checker.check().await
+    }
+
+    /// Runs policies and samples figures as they are due, until `stop` is cancelled and what runs has ended.
+    pub async fn run_tasks(&self, stop: CancellationToken) {
+        self.scheduler.execute_tasks(stop, GRACE).await;
+    }
+}
+
+/// The plugins that something in the configuration uses.
+fn used_plugins(config: &Config) -> impl Iterator<Item = &PluginName> {
+    config.plugins.keys().filter(|plugin| !config.users_of(plugin).is_empty())
+}
+
+/// What a store is like that a client made. If the configuration does not say any more, it is what it was by default.
+fn client_store(config: &Config) -> StorageConfig {
+    let template = config.new_buckets.clone();
+    let default = StoreTemplate { provider_type: StorageType::File, cache: None, lifecycle: None };
+    template.unwrap_or(default).to_storage()
+}
+
+fn is_native(provider: &StorageType) -> bool {
+    !matches!(provider, StorageType::Custom(_))
+}
+
+/// Whether what a store keeps ends with the process. A plugin that is granted no store has nowhere else to keep it.
+fn is_volatile(config: &Config, store: &StorageConfig) -> bool {
+    match &store.provider_type {
+        StorageType::Memory => true,
+        StorageType::File => false,
+        StorageType::Custom(plugin) => {
+            let granted = &config.plugins[plugin].grants.stores;
+            granted.values().all(|inner| is_volatile(config, &config.stores[inner]))
+        }
+    }
+}
+
+fn lifecycle_task(store: &StoreName) -> String {
+    format!("lifecycle of {store}")
+}
+
+async fn schedule_lifecycle(
+    assembly: &mut Assembly<'_>,
+    scheduler: &TaskScheduler,
+    name: &StoreName,
+    config: &LifecycleConfig,
+) -> Result<(), HostError> {
+    let store = assembly.store(name).await?;
+    let mut manager = LifecycleManager::new(name.clone(), Arc::new(store));
+    for plugin in &config.policies {
+        manager = manager.with_policy(plugin.to_string(), assembly.policy(plugin, name).await?);
+    }
+    if let Some(archive) = &config.archive_to {
+        manager = manager.with_archive(Arc::new(assembly.store(archive).await?));
+    }
+    let (name, every) = (lifecycle_task(name), config.every.as_duration());
+    scheduler.schedule_task(ScheduledTask { name, every, executor: Arc::new(manager) })?;
+    Ok(())
+}

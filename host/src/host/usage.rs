@@ -1,0 +1,39 @@
+//! Counts what stores hold, now and then, for the metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::manager::StorageManager;
+use crate::object::{StoreName, Timestamp};
+use crate::scheduler::{ScheduledTask, TaskExecutor};
+
+/// A native provider knows its sums.
+const NATIVE: Duration = Duration::from_secs(30);
+/// A plugin has to be listed from end to end.
+const PLUGIN: Duration = Duration::from_secs(15 * 60);
+
+/// Counts the objects of one store and their bytes. The store's owner writes the sums into its metrics.
+#[derive(Debug)]
+pub(super) struct UsageSampler(StorageManager);
+
+impl UsageSampler {
+    pub(super) fn task(store: StorageManager, native: bool) -> ScheduledTask {
+        let name = task_name(store.name());
+        let every = if native { NATIVE } else { PLUGIN };
+        ScheduledTask { name, every, executor: Arc::new(Self(store)) }
+    }
+}
+
+pub(super) fn task_name(store: &StoreName) -> String {
+    format!("usage of {store}")
+}
+
+#[async_trait]
+impl TaskExecutor for UsageSampler {
+    async fn execute(&self, _: Timestamp) -> Result<()> {
+        self.0.usage().await.map(|_| ())
+    }
+}

@@ -1,0 +1,30 @@
+//! The stores of a host, as front doors see them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Stores;
+use crate::error::Result;
+use crate::host::Host;
+use crate::object::{StoreName, Timestamp};
+use crate::provider::StorageProvider;
+
+#[async_trait]
+impl Stores for Host {
+    fn store(&self, name: &str) -> Option<Arc<dyn StorageProvider>> {
+        Some(Arc::new(Host::store(self, name)?))
+    }
+
+    fn names(&self) -> Vec<(StoreName, Timestamp)> {
+        self.stores().into_iter().map(|(store, created_at)| (store.name().clone(), created_at)).collect()
+    }
+
+    async fn create(&self, name: &StoreName) -> Result<()> {
+        self.create_store(name).await
+    }
+
+    async fn remove(&self, name: &StoreName) -> Result<()> {
+        self.remove_store(name).await
+    }
+}
