@@ -18,6 +18,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod contract;
+mod counter;
 pub mod error;
 pub mod host;
 pub mod lifecycle;

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -9,6 +8,7 @@ use super::quick::QuickEngine;
 use super::shards::Shards;
 use super::slots::SlotEngine;
 use super::{CacheConfig, CacheEntry, EvictionPolicy, fifo, lru, random};
+use crate::counter::Counter;
 use crate::error::Result;
 use crate::object::Key;
 
@@ -23,8 +23,8 @@ pub struct CacheManager {
     entry_limit: u64,
     /// The most that one entry may weigh: what fits into a shard.
     weight_limit: u64,
-    hits: AtomicU64,
-    misses: AtomicU64,
+    hits: Counter,
+    misses: Counter,
 }
 
 #[derive(Debug)]
@@ -72,8 +72,8 @@ impl CacheManager {
             ttl: config.ttl,
             entry_limit,
             weight_limit: shards.capacity,
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
+            hits: Counter::default(),
+            misses: Counter::default(),
         })
     }
 
@@ -83,14 +83,16 @@ impl CacheManager {
     }
 
     /// The entry of a key, which then counts as read.
+    #[inline]
     pub fn get(&self, key: &Key) -> Option<CacheEntry> {
         let found = self.peek(key);
         let counter = if found.is_some() { &self.hits } else { &self.misses };
-        counter.fetch_add(1, Relaxed);
+        counter.count();
         found
     }
 
     /// The entry of a key, as [`get`](Self::get), without counting a hit or a miss.
+    #[inline]
     pub(crate) fn peek(&self, key: &Key) -> Option<CacheEntry> {
         let found = match &self.engine {
             Engine::Quick(engine) => engine.get(key),
@@ -142,7 +144,7 @@ impl CacheManager {
 
     /// The figures as they are now.
     pub fn stats(&self) -> CacheStats {
-        let (hits, misses) = (self.hits.load(Relaxed), self.misses.load(Relaxed));
+        let (hits, misses) = (self.hits.events(), self.misses.events());
         match &self.engine {
             Engine::Quick(engine) => CacheStats {
                 hits,

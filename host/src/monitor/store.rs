@@ -1,5 +1,4 @@
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -9,24 +8,23 @@ use prometheus::{Histogram, HistogramVec};
 use super::operation::{OUTCOMES, outcome_index};
 use super::{Operation, StorageMetrics};
 use crate::cache::CacheStats;
+use crate::counter::Counter;
 use crate::error::Result;
 use crate::object::StoreName;
 use crate::provider::Usage;
 
 /// Takes note of what one store does. Cloning shares the figures.
 ///
-/// Counters are relaxed atomics, and a histogram is looked up by its labels once and then kept: nothing here takes a
+/// Counters are striped by thread, and a histogram is looked up by its labels once and then kept: nothing here takes a
 /// lock on the way of an object.
 #[derive(Clone)]
 pub struct StoreMonitor(Arc<Figures>);
 
 struct Figures {
     name: StoreName,
-    reads: AtomicU64,
-    read_bytes: AtomicU64,
-    writes: AtomicU64,
-    write_bytes: AtomicU64,
-    deletes: AtomicU64,
+    reads: Counter,
+    writes: Counter,
+    deletes: Counter,
     /// How long calls of the provider took, by operation and outcome, each made when it first has something to tell.
     durations: [[OnceLock<Histogram>; OUTCOMES.len()]; Operation::COUNT],
     duration_family: HistogramVec,
@@ -50,11 +48,9 @@ impl StoreMonitor {
     pub(super) fn new(name: StoreName, duration_family: HistogramVec) -> Self {
         Self(Arc::new(Figures {
             name,
-            reads: AtomicU64::new(0),
-            read_bytes: AtomicU64::new(0),
-            writes: AtomicU64::new(0),
-            write_bytes: AtomicU64::new(0),
-            deletes: AtomicU64::new(0),
+            reads: Counter::default(),
+            writes: Counter::default(),
+            deletes: Counter::default(),
             durations: Default::default(),
             duration_family,
             usage: Mutex::new(None),
@@ -70,19 +66,17 @@ impl StoreMonitor {
 
     /// An object, or a range of one, of so many bytes was handed out.
     pub fn record_read(&self, bytes: u64) {
-        self.0.reads.fetch_add(1, Relaxed);
-        self.0.read_bytes.fetch_add(bytes, Relaxed);
+        self.0.reads.add(bytes);
     }
 
     /// An object of so many bytes was stored.
     pub fn record_write(&self, bytes: u64) {
-        self.0.writes.fetch_add(1, Relaxed);
-        self.0.write_bytes.fetch_add(bytes, Relaxed);
+        self.0.writes.add(bytes);
     }
 
     /// An object was deleted.
     pub fn record_delete(&self) {
-        self.0.deletes.fetch_add(1, Relaxed);
+        self.0.deletes.count();
     }
 
     /// The provider was called at `started` and answered just now.
@@ -120,11 +114,11 @@ impl StoreMonitor {
         let usage = *figures.usage.lock();
         let cache = figures.cache.lock().as_ref().map(|probe| probe()).unwrap_or_default();
         let own = StorageMetrics {
-            reads: figures.reads.load(Relaxed),
-            writes: figures.writes.load(Relaxed),
-            deletes: figures.deletes.load(Relaxed),
-            read_bytes: figures.read_bytes.load(Relaxed),
-            write_bytes: figures.write_bytes.load(Relaxed),
+            reads: figures.reads.events(),
+            writes: figures.writes.events(),
+            deletes: figures.deletes.events(),
+            read_bytes: figures.reads.sum(),
+            write_bytes: figures.writes.sum(),
             storage_used: usage.map(|usage| usage.bytes),
             objects: usage.map(|usage| usage.objects),
             ..StorageMetrics::default()
