@@ -21,8 +21,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::object::{
-    AttributeChanges, Body, ByteRange, ByteStream, Checksum, ETag, Hasher, Key, Object, StorageMetadata, StoreName,
-    Timestamp,
+    AttributeChanges, Body, ByteRange, ByteStream, ETag, Key, Object, StorageMetadata, StoreName, Timestamp,
 };
 use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
 use crate::wire::{self, ErrorBody, ObjectHead, PageBody, PutHead, StoreEntry, UsageBody};
@@ -153,9 +152,9 @@ impl StorageProvider for RemoteStorageProvider {
         let response = self.host.send(Method::GET, &target, header, body).await?;
         let (head, _, rest) = wire::read_frame::<ObjectHead>(pieces(response.into_body())).await?;
         let ObjectHead { metadata, range } = head;
-        let rest = if range == (0..metadata.size) { verified(rest, &metadata) } else { rest };
         let size = range.end.saturating_sub(range.start);
-        let mut body = Body::Stream(rest);
+        let checksum = (size == metadata.size).then_some(metadata.checksum);
+        let mut body = Body::Stream(rest).verified(size, checksum, format!("{key:?}"));
         if size <= wire::WHOLE_LIMIT {
             body = Body::Bytes(body.collect(size).await?);
         }
@@ -197,29 +196,6 @@ impl StorageProvider for RemoteStorageProvider {
 fn pieces(body: Incoming) -> ByteStream {
     let cut_off = |error| Error::unavailable(format!("the host's answer was cut off: {error}"));
     body.into_data_stream().map(move |piece| piece.map_err(cut_off)).boxed()
-}
-
-fn verified(pieces: ByteStream, metadata: &StorageMetadata) -> ByteStream {
-    struct Verifying {
-        pieces: ByteStream,
-        hasher: Hasher,
-        expected: Checksum,
-        key: Key,
-    }
-    let (expected, key) = (metadata.checksum, metadata.key.clone());
-    stream::try_unfold(Verifying { pieces, hasher: Checksum::hasher(), expected, key }, |mut state| async move {
-        if let Some(piece) = state.pieces.try_next().await? {
-            state.hasher.update(&piece);
-            return Ok(Some((piece, state)));
-        }
-        let Verifying { hasher, expected, key, .. } = state;
-        let found = hasher.finish();
-        if found == expected {
-            return Ok(None);
-        }
-        Err(Error::corrupt(format!("\u{2018}{key}\u{2019} came with {found}, and its metadata says {expected}")))
-    })
-    .boxed()
 }
 
 async fn read_json<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T> {

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use bytesize::ByteSize;
 use futures::stream;
 use parking_lot::Mutex;
-use proptest::prelude::*;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 

@@ -3,6 +3,7 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
+use super::{Checksum, Hasher};
 use crate::error::{Error, Result};
 
 /// Bytes in pieces. It ends after the last one; an error ends it too, and means that what came before is not all.
@@ -17,9 +18,32 @@ pub enum Body {
 }
 
 impl Body {
-    /// A body that comes in pieces.
+    /// A body that comes in pieces. Asked again after its end, it stays at its end.
     pub fn stream(pieces: impl stream::Stream<Item = Result<Bytes>> + Send + 'static) -> Self {
-        Self::Stream(pieces.boxed())
+        Self::Stream(pieces.fuse().boxed())
+    }
+
+    /// The body with its bytes checked as they pass: it ends in [`Error::Corrupt`] if they are not `size` bytes with this
+    /// checksum, if one is given. `what` names the object.
+    pub fn verified(self, size: u64, checksum: Option<Checksum>, what: impl fmt::Display + Send + 'static) -> Self {
+        let is_wanted =
+            move |hasher: &Hasher| hasher.size() == size && checksum.is_none_or(|checksum| checksum == hasher.finish());
+        let pieces = stream::try_unfold(
+            (self.into_stream(), Checksum::hasher(), what),
+            move |(mut pieces, mut hasher, what)| async move {
+                if let Some(piece) = pieces.try_next().await? {
+                    hasher.update(&piece);
+                    if hasher.size() <= size {
+                        return Ok(Some((piece, (pieces, hasher, what))));
+                    }
+                } else if is_wanted(&hasher) {
+                    return Ok(None);
+                }
+                let found = hasher.size();
+                Err(Error::corrupt(format!("{what} came with {found} bytes that are not the {size} that were stored")))
+            },
+        );
+        Self::stream(pieces)
     }
 
     /// All bytes in one piece, at most `limit` of them.
@@ -93,6 +117,25 @@ mod tests {
         }
         assert_eq!(pieces(&[]).collect(0).await.unwrap(), "");
         assert!(Body::from("abcdef").collect(5).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn only_the_bytes_that_were_stored_pass() {
+        let checksum = Some(Checksum::of(b"abcde"));
+        let pass = |texts, size, checksum| pieces(texts).verified(size, checksum, "it").collect(100);
+        assert_eq!(pass(&["abc", "de"], 5, checksum).await.unwrap(), "abcde");
+        assert_eq!(pass(&["abc", "dX"], 5, None).await.unwrap(), "abcdX");
+        for texts in [&["abc", "dX"][..], &["abcd"], &["abcde", "f"], &[]] {
+            assert!(matches!(pass(texts, 5, checksum).await, Err(Error::Corrupt { .. })), "{texts:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_stays_at_its_end() {
+        let once = stream::try_unfold(Some(()), |state| async move { Ok(state.map(|()| (Bytes::from("x"), None))) });
+        let mut pieces = Body::stream(once).into_stream();
+        assert!(pieces.next().await.is_some());
+        assert!(pieces.next().await.is_none() && pieces.next().await.is_none());
     }
 
     #[tokio::test]

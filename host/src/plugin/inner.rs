@@ -96,7 +96,7 @@ impl HostInnerStoreWithStore<State> for HasSelf<State> {
             Upload::Streamed(StreamedUpload { data, end }) => {
                 let clock = accessor.with(|mut access| access.get().clock.clone());
                 let Incoming { body, finished: _ } = stream::receive(accessor, data, end, &clock)?;
-                Body::Stream(body)
+                body
             }
         };
         let stored =

@@ -67,18 +67,21 @@ impl PluginStorageProvider {
         };
         let size = range.end - range.start;
         let checksum = (size == metadata.size).then_some(metadata.checksum);
+        let what = || format!("{key:?} from the plugin {}", self.0.plugin);
         let body = match body {
             Body::Bytes(bytes)
-                if bytes.len() as u64 != size || checksum.is_some_and(|sum| sum != Checksum::of(&bytes)) =>
+                if bytes.len() as u64 == size && checksum.is_none_or(|sum| sum == Checksum::of(&bytes)) =>
             {
+                Body::Bytes(bytes)
+            }
+            Body::Bytes(bytes) => {
                 let found = bytes.len();
                 return Err(Error::corrupt(format!(
-                    "the plugin {} returned {found} bytes for {key:?} that are not the {size} it was given",
-                    self.0.plugin
+                    "{} came with {found} bytes that are not the {size} that were stored",
+                    what()
                 )));
             }
-            Body::Bytes(bytes) => Body::Bytes(bytes),
-            Body::Stream(pieces) => Body::Stream(stream::verified(pieces, size, checksum)),
+            pieces => pieces.verified(size, checksum, what()),
         };
         Ok(Object { metadata: Arc::new(metadata), range, body })
     }
@@ -172,7 +175,7 @@ impl StorageProvider for PluginStorageProvider {
                     let clock = accessor.with(|mut access| access.data_mut().clock.clone());
                     let incoming = stream::receive(accessor, reply.data, reply.end, &clock)?;
                     // If the caller has gone, the pieces find no taker, and the guest is told so when it writes.
-                    let _ = head.send((object.metadata, Body::Stream(incoming.body)));
+                    let _ = head.send((object.metadata, incoming.body));
                     incoming.finished.wait().await;
                     Ok(Ok(None))
                 })

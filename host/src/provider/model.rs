@@ -123,7 +123,7 @@ async fn carry_out(store: &dyn StorageProvider, model: &mut Model, operation: Op
                 return;
             };
             let object = result.unwrap();
-            assert_eq!((&object.metadata, &object.range), (metadata, &positions));
+            assert_eq!((&*object.metadata, &object.range), (metadata, &positions));
             let wanted = bytes.slice(positions.start as usize..positions.end as usize);
             assert!(object.body.collect(u64::MAX).await.unwrap() == wanted);
         }
@@ -186,7 +186,7 @@ fn follow(operations: Vec<Operation>, open: impl Fn() -> Arc<dyn StorageProvider
         }
         for (key, (metadata, bytes)) in &model {
             let object = store.retrieve(key, None).await.unwrap();
-            assert_eq!(object.metadata, *metadata);
+            assert_eq!(*object.metadata, *metadata);
             assert!(object.body.collect(u64::MAX).await.unwrap() == *bytes);
         }
     });

@@ -213,11 +213,11 @@ fn pieces(body: HttpBody) -> ByteStream {
 
 /// The stream for whoever reads it; what is left of it stays with the lender.
 fn lend(source: Arc<Mutex<ByteStream>>) -> ByteStream {
-    stream::unfold(source, |source| async {
+    let pieces = stream::unfold(source, |source| async {
         let next: Option<Result<Bytes>> = source.lock().await.next().await;
         next.map(|piece| (piece, source))
-    })
-    .boxed()
+    });
+    pieces.fuse().boxed()
 }
 
 async fn drain(source: &Mutex<ByteStream>) {
