@@ -1,7 +1,8 @@
 use larder_sdk::{
-    AttributeChanges, Checksum, Condition, Error, ErrorKind, InnerStore, ListQuery, Metadata, Object, Result, Stamp,
+    AttributeChanges, Condition, ErrorKind, InnerStore, ListQuery, Metadata, Object, Pairs, Result, Stamp,
     StoreOptions, log,
 };
+use sha2::{Digest, Sha256};
 
 /// The user metadata of a version that names its key, where the key in the history does not.
 const KEY: &str = "larder-versions-key";
@@ -31,7 +32,7 @@ impl Archive {
         let Metadata { key, created_at, updated_at, etag, mut attributes, .. } = metadata;
         let version = format!("{}{:020}-{etag}", prefix(&key), updated_at.as_millis());
         if key.len() > MAX_PLAIN {
-            attributes.user_metadata.set(KEY, escape(&key));
+            name(&key, &mut attributes.user_metadata);
         }
         let changes = AttributeChanges {
             content_type: attributes.content_type.clone(),
@@ -69,7 +70,7 @@ impl Archive {
         loop {
             let page = self.history.list(&query).await?;
             query.start_after = page.next().map(str::to_owned);
-            versions.extend(page.objects.into_iter().filter(|version| is_of(version, key)).map(|version| version.key));
+            versions.extend(page.objects.into_iter().map(|version| version.key));
             if query.start_after.is_none() {
                 break;
             }
@@ -85,36 +86,27 @@ impl Archive {
     }
 }
 
-/// What the history's keys of all versions of `key` begin with, and those of no other key of up to [`MAX_PLAIN`] bytes:
-/// the count says where the key ends. Of a longer key it is the checksum, which others may share.
+/// What the history's keys of all versions of `key` begin with, and those of no other key: the count says where the key
+/// ends, and no two keys are known that have the same SHA-256.
 pub(crate) fn prefix(key: &str) -> String {
     if key.len() <= MAX_PLAIN {
-        format!("{}:{key}/", key.len())
-    } else {
-        format!("long:{:016x}/", Checksum::of(key.as_bytes()).0)
+        return format!("{}:{key}/", key.len());
     }
+    let mut prefix = String::from("long:");
+    for byte in Sha256::digest(key) {
+        prefix.push_str(&format!("{byte:02x}"));
+    }
+    prefix.push('/');
+    prefix
 }
 
-/// Refuses user metadata that leaves no room for a long key beside it.
-pub(crate) fn check_room<'a>(key: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<()> {
-    if key.len() <= MAX_PLAIN {
-        return Ok(());
+/// Writes a long key into the user metadata of its version, for people who look at the history, if there is room.
+fn name(key: &str, user_metadata: &mut Pairs) {
+    let escaped = escape(key);
+    let taken: usize = user_metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if taken + KEY.len() + escaped.len() <= MAX_USER_METADATA {
+        user_metadata.set(KEY, escaped);
     }
-    let taken = KEY.len() + escape(key).len();
-    let size: usize = pairs.map(|(name, value)| name.len() + value.len()).sum();
-    let room = MAX_USER_METADATA - taken;
-    if size > room {
-        return Err(Error::invalid_input(format!(
-            "under so long a key an object has at most {room} bytes of user metadata here, and this one has {size}: its \
-             versions keep the key there"
-        )));
-    }
-    Ok(())
-}
-
-/// Whether a version is one of this key, and not of another with the same prefix.
-fn is_of(version: &Metadata, key: &str) -> bool {
-    key.len() <= MAX_PLAIN || version.attributes.user_metadata.get(KEY) == Some(&escape(key))
 }
 
 /// A key as text that user metadata can hold, which has no control characters.

@@ -15,8 +15,8 @@
 //!
 //! The store `current` holds the objects under their own keys, and `history` the earlier versions: those of the key `a/b`
 //! begin with `3:a/b/` (the key's length in bytes, then the key), followed by when they were written and their etag, so
-//! they list from the oldest to the newest. Of keys longer than 933 bytes there stands a checksum instead, and the key
-//! itself in the user metadata `larder-versions-key`.
+//! they list from the oldest to the newest. Of keys longer than 933 bytes there stands the SHA-256 instead (`long:…/`), and
+//! the key itself in the user metadata `larder-versions-key` of each version that has room for it.
 //!
 //! A version is copied before it is replaced, and replaced only if it is still the one that was copied: a crash at any
 //! moment loses none. Of writers that race each gets its turn; only an object that came in pieces can not be offered
@@ -65,7 +65,6 @@ impl StorageProvider for Versions {
     }
 
     async fn store(&self, key: &str, upload: Upload, options: StoreOptions) -> Result<Metadata> {
-        archive::check_room(key, options.attributes.user_metadata.iter())?;
         let mut body = Some(Body::from(upload));
         for _ in 0..ATTEMPTS {
             let previous = self.find(key).await?;
@@ -122,9 +121,6 @@ impl StorageProvider for Versions {
     }
 
     async fn update(&self, key: &str, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<Metadata> {
-        if let Some(user_metadata) = &changes.user_metadata {
-            archive::check_room(key, user_metadata.iter())?;
-        }
         self.current.update(key, changes, if_match).await
     }
 }

@@ -106,11 +106,23 @@ fn long_keys_have_versions_of_their_own() {
             }
         }
         assert_eq!(contents(&history).await, ["two"; 3]);
+    });
+}
+
+#[test]
+fn a_version_names_its_long_key_where_there_is_room() {
+    let (versions, _, history) = open(2);
+    let key = "k".repeat(1024);
+    run(async {
         let mut options = testing::options();
-        options.attributes.user_metadata.set("note", "x".repeat(8_000));
-        let error = versions.store(&keys[0], Upload::new("four"), options.clone()).await.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::InvalidInput);
-        versions.store("short", Upload::new("four"), options).await.unwrap();
+        options.attributes.user_metadata.set("note", "x".repeat(8 * 1024 - "note".len()));
+        versions.store(&key, Upload::new("full"), options).await.unwrap();
+        put(&versions, &key, "roomy").await.unwrap();
+        put(&versions, &key, "current").await.unwrap();
+        assert_eq!(contents(&history).await, ["full", "roomy"]);
+        let kept = history.list(&ListQuery::with_prefix("")).await.unwrap().objects;
+        let named = |version: &Metadata| version.attributes.user_metadata.get("larder-versions-key").map(str::to_owned);
+        assert_eq!(kept.iter().map(named).collect::<Vec<_>>(), [None, Some(key)]);
     });
 }
 
