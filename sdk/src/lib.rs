@@ -44,9 +44,10 @@ pub use provider::{Condition, ListQuery, Page, Stamp, StorageProvider, StoreOpti
 pub use range::ByteRange;
 pub use timestamp::Timestamp;
 
-/// The guide for authors: its examples are tests.
+/// The guide for authors and the front page: their examples are tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../host/docs/plugins.md")]
+#[doc = include_str!("../../README.md")]
 struct Guide;
 
 /// What the expansion of [`export!`] names. No part of the interface.

@@ -11,7 +11,7 @@ use super::bindings::eviction::exports::larder::plugin::eviction::{Batch as Plug
 use super::bindings::eviction::{EvictionStrategy as Component, EvictionStrategyPre};
 use super::engine::ticks;
 use super::fault::{Fault, guard};
-use super::limits::Limits;
+use super::limits::{Limits, SYNCHRONOUS_RESULT};
 use super::log::RateLimit;
 use super::state::State;
 use crate::cache::{Batch, EntryId, EvictionStrategy, EvictionStrategyFactory};
@@ -38,6 +38,7 @@ impl EvictionStrategyFactory for PluginEvictionFactory {
         let state = State::new(Arc::clone(&self.plugin), &self.limits, Arc::default(), Arc::clone(&self.log));
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(SYNCHRONOUS_RESULT);
         let timeout = self.limits.timeout(Kind::Eviction);
         store.set_epoch_deadline(ticks(timeout));
         let component = match guard(|| self.pre.instantiate(&mut store)) {

@@ -14,7 +14,7 @@ use super::bindings::lifecycle::{LifecyclePolicy as Component, LifecyclePolicyPr
 use super::convert::error_from_plugin;
 use super::engine::ticks;
 use super::fault::{Fault, guard};
-use super::limits::Limits;
+use super::limits::{Limits, SYNCHRONOUS_RESULT};
 use super::log::RateLimit;
 use super::state::State;
 use crate::error::{Error, Result};
@@ -60,6 +60,7 @@ impl PluginLifecyclePolicy {
         let state = State::new(Arc::clone(&self.plugin), &self.limits, Arc::default(), Arc::clone(&self.log));
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(SYNCHRONOUS_RESULT);
         store.set_epoch_deadline(ticks(self.limits.timeout(Kind::Lifecycle)));
         let component = match guard(|| self.pre.instantiate(&mut store)) {
             Ok(component) => component,
