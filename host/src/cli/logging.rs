@@ -16,13 +16,14 @@ pub(super) struct Detail {
 }
 
 impl Detail {
+    /// The crate s3s takes every missing object for an error, and tells whole requests, signatures included.
     fn filter(self) -> &'static str {
         match (self.quiet, u32::from(self.verbose) + u32::from(self.serves)) {
-            (true, _) => "error",
-            (_, 0) => "warn",
-            (_, 1) => "warn,larder=info",
-            (_, 2) => "info,larder=debug",
-            _ => "debug,larder=trace",
+            (true, _) => "error,s3s=off",
+            (_, 0) => "warn,s3s=off",
+            (_, 1) => "warn,s3s=off,larder=info",
+            (_, 2) => "info,s3s=off,larder=debug",
+            _ => "debug,s3s=off,larder=trace",
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What went wrong in a plugin, for its caller and for the operator.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tracing::error;
@@ -48,12 +47,4 @@ impl Fault {
 fn timeout(plugin: &str, operation: &str, limit: Duration) -> Error {
     let limit = humantime::format_duration(limit);
     Error::timeout(format!("the plugin {plugin} did not finish {operation} within {limit} (limits.call_timeout)"))
-}
-
-/// Runs a synchronous call. A panic of a host function on its way is a fault of the call, and ends nothing else.
-pub(super) fn guard<T>(call: impl FnOnce() -> wasmtime::Result<T>) -> Result<T, Fault> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(result) => result.map_err(Fault::Trap),
-        Err(_) => Err(Fault::Trap(wasmtime::Error::msg("a host function panicked"))),
-    }
 }

@@ -2,21 +2,18 @@
 
 use std::fmt;
 use std::slice;
-use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use wasmtime::{Engine, Store};
+use wasmtime::Store;
 
-use super::Kind;
-use super::bindings::lifecycle::exports::larder::plugin::lifecycle::{Candidate as PluginCandidate, Guest};
+use super::bindings::lifecycle::exports::larder::plugin::lifecycle::{
+    Candidate as PluginCandidate, Decision as PluginDecision,
+};
 use super::bindings::lifecycle::{LifecyclePolicy as Component, LifecyclePolicyPre};
 use super::convert::error_from_plugin;
-use super::engine::ticks;
-use super::fault::{Fault, guard};
-use super::limits::{Limits, SYNCHRONOUS_RESULT};
-use super::log::RateLimit;
 use super::state::State;
+use super::synchronous::Synchronous;
 use crate::error::{Error, Result};
 use crate::lifecycle::{Candidate, Decision, LifecyclePolicy};
 use crate::object::{Timestamp, millis_from_timestamp};
@@ -25,12 +22,8 @@ use crate::object::{Timestamp, millis_from_timestamp};
 ///
 /// `idle` is held only to take an instance and to put it back; calls beyond one at a time have an instance each.
 pub(super) struct PluginLifecyclePolicy {
-    pub(super) plugin: Arc<str>,
-    pub(super) limits: Limits,
-    pub(super) engine: Engine,
+    pub(super) plugin: Synchronous,
     pub(super) pre: LifecyclePolicyPre<State>,
-    pub(super) settings: String,
-    pub(super) log: Arc<RateLimit>,
     pub(super) idle: Mutex<Option<Instance>>,
 }
 
@@ -41,7 +34,7 @@ pub(super) struct Instance {
 
 impl fmt::Debug for PluginLifecyclePolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PluginLifecyclePolicy").field(&self.plugin).finish()
+        f.debug_tuple("PluginLifecyclePolicy").field(&self.plugin.plugin).finish()
     }
 }
 
@@ -57,34 +50,13 @@ impl PluginLifecyclePolicy {
     }
 
     fn instantiate(&self) -> Result<Instance> {
-        let state = State::new(Arc::clone(&self.plugin), &self.limits, Arc::default(), Arc::clone(&self.log));
-        let mut store = Store::new(&self.engine, state);
-        store.limiter(|state| &mut state.limiter);
-        store.set_hostcall_fuel(SYNCHRONOUS_RESULT);
-        store.set_epoch_deadline(ticks(self.limits.timeout(Kind::Lifecycle)));
-        let component = match guard(|| self.pre.instantiate(&mut store)) {
-            Ok(component) => component,
-            Err(fault) => return Err(self.report(fault, "instantiate", &store)),
-        };
-        let mut instance = Instance { store, component };
-        self.call(&mut instance, "open", |guest, store| guest.call_open(store, &self.settings))?
-            .map_err(|error| error_from_plugin(error, None))?;
-        Ok(instance)
-    }
-
-    fn call<T>(
-        &self,
-        instance: &mut Instance,
-        operation: &str,
-        call: impl FnOnce(&Guest, &mut Store<State>) -> wasmtime::Result<T>,
-    ) -> Result<T> {
-        let Instance { store, component } = instance;
-        store.set_epoch_deadline(ticks(self.limits.timeout(Kind::Lifecycle)));
-        guard(|| call(component.larder_plugin_lifecycle(), store)).map_err(|fault| self.report(fault, operation, store))
-    }
-
-    fn report(&self, fault: Fault, operation: &str, store: &Store<State>) -> Error {
-        fault.report(&self.plugin, operation, self.limits.timeout(Kind::Lifecycle), &store.data().limiter)
+        let mut store = self.plugin.new_store();
+        let component = self.plugin.call(&mut store, "instantiate", |store| self.pre.instantiate(store))?;
+        let opened = self.plugin.call(&mut store, "open", |store| {
+            component.larder_plugin_lifecycle().call_open(store, &self.plugin.settings)
+        })?;
+        opened.map_err(|error| error_from_plugin(error, None))?;
+        Ok(Instance { store, component })
     }
 
     fn decide_one(&self, candidate: &Candidate, now: Timestamp) -> Decision {
@@ -120,20 +92,23 @@ impl LifecyclePolicy for PluginLifecyclePolicy {
             })
             .collect();
         let now = millis_from_timestamp(now);
-        let decided = self.call(&mut instance, "decide", |guest, store| guest.call_decide(store, &judged, now))?;
+        let Instance { store, component } = &mut instance;
+        let decided = self
+            .plugin
+            .call(store, "decide", |store| component.larder_plugin_lifecycle().call_decide(store, &judged, now))?;
         *self.idle.lock() = Some(instance);
         let decisions = decided.map_err(|error| error_from_plugin(error, None))?;
         if decisions.len() != candidates.len() {
-            let (wanted, found, plugin) = (candidates.len(), decisions.len(), &self.plugin);
+            let (wanted, found, plugin) = (candidates.len(), decisions.len(), &self.plugin.plugin);
             let error = format!("the plugin {plugin} was to decide on {wanted} objects, and decided on {found}");
             tracing::error!(plugin = &**plugin, "{error}");
             return Err(Error::internal(error));
         }
-        let decision = |decision: &super::bindings::lifecycle::exports::larder::plugin::lifecycle::Decision| Decision {
+        let decision = |decision: PluginDecision| Decision {
             archive: decision.archive,
             delete: decision.delete,
             retain: Duration::from_millis(decision.retain),
         };
-        Ok(decisions.iter().map(decision).collect())
+        Ok(decisions.into_iter().map(decision).collect())
     }
 }

@@ -4,10 +4,6 @@ use wasmtime::ResourceLimiter;
 
 use super::Kind;
 
-/// The most bytes that one call of an eviction strategy or a lifecycle policy may hand to the host: victims and decisions
-/// take a few bytes each.
-pub(super) const SYNCHRONOUS_RESULT: usize = 16 << 20;
-
 /// What one plugin may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {

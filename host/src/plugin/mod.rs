@@ -29,6 +29,7 @@ mod provider;
 mod runtime;
 mod state;
 mod stream;
+mod synchronous;
 mod wasi;
 
 pub use digest::Digest;

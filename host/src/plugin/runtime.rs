@@ -18,6 +18,7 @@ use super::lifecycle::PluginLifecyclePolicy;
 use super::log::RateLimit;
 use super::provider::PluginStorageProvider;
 use super::state::State;
+use super::synchronous::Synchronous;
 use super::{Digest, GrantedStores, Interface, Kind, Limits, PluginError};
 use crate::cache::EvictionStrategyFactory;
 use crate::error::Error;
@@ -176,19 +177,30 @@ impl Part {
             }
             Kind::Eviction => {
                 let pre = EvictionStrategyPre::new(pre).map_err(start)?;
-                let factory = PluginEvictionFactory { plugin, limits, engine, pre, settings, log };
-                factory.open(1).map_err(refused)?;
+                let timeout = limits.timeout(Kind::Eviction);
+                let plugin = Arc::new(Synchronous { plugin, limits, timeout, engine, settings, log });
+                let factory = PluginEvictionFactory { plugin, pre };
+                let factory = blocking(move || factory.open(1).map(|_| factory)).await?;
                 Ok(Self::Eviction(Arc::new(factory)))
             }
             Kind::Lifecycle => {
                 let pre = LifecyclePolicyPre::new(pre).map_err(start)?;
-                let idle = Mutex::default();
-                let policy = PluginLifecyclePolicy { plugin, limits, engine, pre, settings, log, idle };
-                policy.probe().map_err(refused)?;
+                let timeout = limits.timeout(Kind::Lifecycle);
+                let plugin = Synchronous { plugin, limits, timeout, engine, settings, log };
+                let policy = PluginLifecyclePolicy { plugin, pre, idle: Mutex::default() };
+                let policy = blocking(move || policy.probe().map(|()| policy)).await?;
                 Ok(Self::Lifecycle(Arc::new(policy)))
             }
         }
     }
+}
+
+/// Starts a plugin of the synchronous kinds on a thread that it may keep busy.
+async fn blocking<T: Send + 'static>(
+    start: impl FnOnce() -> crate::error::Result<T> + Send + 'static,
+) -> Result<T, PluginError> {
+    let started = tokio::task::spawn_blocking(start).await;
+    started.map_err(|error| PluginError::Start(error.to_string()))?.map_err(refused)
 }
 
 /// A plugin says `invalid-input` of settings that it does not take; any other failure is one of starting.
