@@ -1,5 +1,9 @@
-//! What the tests of larder share: the plugins, built once, and providers made of them.
+//! What the tests of larder share: the plugins, built once, and providers made of them; and whole hosts.
 
+pub mod host;
+pub mod http;
+
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,8 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-/// The plugins in `plugins/`.
-const PLUGINS: [&str; 4] = ["plugins/memory", "plugins/versions", "plugins/sieve", "plugins/retention"];
+/// The first-party plugins, and the one that misbehaves.
+const PLUGINS: [&str; 5] = ["plugins/memory", "plugins/versions", "plugins/sieve", "plugins/retention", "tests/zoo"];
 
 /// The folder of the project.
 pub fn project() -> &'static Path {
@@ -31,6 +35,18 @@ pub async fn component(name: &str) -> PathBuf {
         .await;
     let position = PLUGINS.iter().position(|folder| folder.ends_with(&format!("/{name}")));
     built[position.expect("it is one of the plugins")].clone()
+}
+
+/// As [`component`], for tests that run without tokio.
+pub fn built_component(name: &str) -> PathBuf {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime of one thread can be made").block_on(component(name))
+}
+
+/// Says that a test could not test all it is for. Written past cargo's capture, so that it is seen although the test
+/// passes.
+pub fn skipped(what: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
 }
 
 /// A plugin runtime with a folder of its own for compiled code.

@@ -1,4 +1,4 @@
-//! What went wrong in a plugin, for its caller and for the operator.
+//! What went wrong in a plugin, for its callers and for the operator.
 
 use std::time::Duration;
 
@@ -42,6 +42,11 @@ impl Fault {
         }
         error
     }
+}
+
+/// What callers get whose calls ran beside one that took too long.
+pub(super) fn interrupted(plugin: &str) -> Error {
+    Error::unavailable(format!("the plugin {plugin} was restarted, since another call did not end in time"))
 }
 
 fn timeout(plugin: &str, operation: &str, limit: Duration) -> Error {

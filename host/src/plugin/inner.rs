@@ -10,6 +10,7 @@ use super::bindings::provider::larder::plugin::inner_stores::{
     Download, Host, HostInnerStore, HostInnerStoreWithStore, Object, StreamedDownload, StreamedUpload, Upload,
 };
 use super::bindings::provider::larder::plugin::types as wit;
+use super::clock::Pace;
 use super::convert::error_to_plugin;
 use super::state::State;
 use super::stream::{self, Incoming, Sent};
@@ -94,8 +95,8 @@ impl HostInnerStoreWithStore<State> for HasSelf<State> {
             }
             Upload::Whole(bytes) => Body::from(bytes),
             Upload::Streamed(StreamedUpload { data, end }) => {
-                let clock = accessor.with(|mut access| access.get().clock.clone());
-                let Incoming { body, finished: _ } = stream::receive(accessor, data, end, &clock)?;
+                let pace = accessor.with(|mut access| Pace::Instance(access.get().clocks.clone()));
+                let Incoming { body, finished: _ } = stream::receive(accessor, data, end, &pace)?;
                 body
             }
         };
@@ -116,8 +117,8 @@ impl HostInnerStoreWithStore<State> for HasSelf<State> {
         let data = match object.body {
             Body::Bytes(bytes) if bytes.len() <= WHOLE => Download::Whole(bytes.into()),
             body => {
-                let clock = accessor.with(|mut access| access.get().clock.clone());
-                let outgoing = stream::send(accessor, body.into_stream(), &clock, Sent::default(), |_| ())?;
+                let pace = accessor.with(|mut access| Pace::Instance(access.get().clocks.clone()));
+                let outgoing = stream::send(accessor, body.into_stream(), &pace, Sent::default(), |_| ())?;
                 Download::Streamed(StreamedDownload { data: outgoing.data, end: outgoing.end })
             }
         };

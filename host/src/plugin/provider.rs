@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::channel::oneshot;
 
 use super::bindings::provider::exports::larder::plugin::provider::{Download, StreamedBody, Upload, WholeBody};
 use super::bindings::provider::larder::plugin::types as wit;
+use super::clock::Pace;
 use super::convert::error_from_plugin;
-use super::instances::{Call, Instances};
+use super::instances::Instances;
 use super::stream::{self, Sent};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteRange, Checksum, ETag, Key, Object, StorageMetadata};
@@ -124,7 +124,7 @@ impl StorageProvider for PluginStorageProvider {
         let (name, wit_options) = (key.as_str().to_owned(), wit::StoreOptions::from(&options));
         let sent = Sent::default();
         let body = match body {
-            Body::Bytes(bytes) if bytes.len() <= self.0.limits.whole_body => {
+            Body::Bytes(bytes) if bytes.len() <= self.0.limits().whole_body => {
                 let checksum = Checksum::of(&bytes);
                 let _ = sent.set((bytes.len() as u64, checksum));
                 Ok(WholeBody { data: bytes.into(), checksum: checksum.as_u64() })
@@ -132,23 +132,21 @@ impl StorageProvider for PluginStorageProvider {
             body => Err(body.into_stream()),
         };
         let told = Arc::clone(&sent);
-        let call = self.0.call(
-            "store",
-            Box::new(move |accessor, guest| {
-                Box::pin(async move {
-                    let upload = match body {
-                        Ok(whole) => Upload::Whole(whole),
-                        Err(pieces) => {
-                            let clock = accessor.with(|mut access| access.data_mut().clock.clone());
-                            let outgoing = stream::send(accessor, pieces, &clock, told, Checksum::as_u64)?;
-                            Upload::Streamed(StreamedBody { data: outgoing.data, end: outgoing.end })
-                        }
-                    };
-                    guest.call_store_object(accessor, name, upload, wit_options).await
-                })
-            }),
-        );
-        let stored = call.await?.await?.map_err(|error| error_from_plugin(error, Some(key)))?;
+        let stored = self.0.call("store", move |accessor, guest, answer| {
+            Box::pin(async move {
+                let upload = match body {
+                    Ok(whole) => Upload::Whole(whole),
+                    Err(pieces) => {
+                        let pace = Pace::Call(answer.clock().clone());
+                        let outgoing = stream::send(accessor, pieces, &pace, told, Checksum::as_u64)?;
+                        Upload::Streamed(StreamedBody { data: outgoing.data, end: outgoing.end })
+                    }
+                };
+                answer.give(guest.call_store_object(accessor, name, upload, wit_options).await?);
+                Ok(())
+            })
+        });
+        let stored = stored.await?.map_err(|error| error_from_plugin(error, Some(key)))?;
         let stored = self.metadata_of(key, stored)?;
         let Some(&(size, checksum)) = sent.get() else {
             return Err(self.broken("it stored an object without reading it to its end"));
@@ -159,72 +157,80 @@ impl StorageProvider for PluginStorageProvider {
 
     async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
         let name = key.as_str().to_owned();
-        let (head, head_told) = oneshot::channel();
-        let call = self.0.call(
-            "retrieve",
-            Box::new(move |accessor, guest| {
-                Box::pin(async move {
-                    let object = match guest.call_retrieve_object(accessor, name, range.map(Into::into)).await? {
-                        Ok(object) => object,
-                        Err(error) => return Ok(Err(error)),
-                    };
-                    let reply = match object.data {
-                        Download::Whole(bytes) => return Ok(Ok(Some((object.metadata, Body::from(bytes))))),
-                        Download::Streamed(reply) => reply,
-                    };
-                    let clock = accessor.with(|mut access| access.data_mut().clock.clone());
-                    let incoming = stream::receive(accessor, reply.data, reply.end, &clock)?;
-                    // If the caller has gone, the pieces find no taker, and the guest is told so when it writes.
-                    let _ = head.send((object.metadata, incoming.body));
-                    incoming.finished.wait().await;
-                    Ok(Ok(None))
-                })
-            }),
-        );
-        let mut call = call.await?;
-        let reply = tokio::select! {
-            biased;
-            Ok(streamed) = head_told => Ok(Some(streamed)),
-            outcome = &mut call => outcome?,
-        };
-        match reply {
-            Ok(Some((_, Body::Bytes(bytes)))) if bytes.len() > self.0.limits.whole_body => {
-                let (size, limit) = (bytes.len(), self.0.limits.whole_body);
+        let found = self.0.call("retrieve", move |accessor, guest, answer| {
+            Box::pin(async move {
+                let object = match guest.call_retrieve_object(accessor, name, range.map(Into::into)).await? {
+                    Ok(object) => object,
+                    Err(error) => {
+                        answer.give(Err(error));
+                        return Ok(());
+                    }
+                };
+                match object.data {
+                    Download::Whole(bytes) => answer.give(Ok((object.metadata, Body::from(bytes)))),
+                    Download::Streamed(reply) => {
+                        let pace = Pace::Call(answer.clock().clone());
+                        let incoming = stream::receive(accessor, reply.data, reply.end, &pace)?;
+                        // If the caller has gone, the pieces find no taker, and the guest is told so when it writes.
+                        answer.give(Ok((object.metadata, incoming.body)));
+                        incoming.finished.wait().await;
+                    }
+                }
+                Ok(())
+            })
+        });
+        match found.await? {
+            Ok((_, Body::Bytes(bytes))) if bytes.len() > self.0.limits().whole_body => {
+                let (size, limit) = (bytes.len(), self.0.limits().whole_body);
                 Err(self.broken(format!("it returned {size} bytes in one piece, and the limit is {limit}")))
             }
-            Ok(Some((metadata, body))) => self.check_object(key, range, metadata, body),
-            Ok(None) => Err(self.broken("it streamed a body to nobody")),
+            Ok((metadata, body)) => self.check_object(key, range, metadata, body),
             Err(error) => Err(self.read_error(key, range, error).await),
         }
     }
 
     async fn delete(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
         let (name, if_match) = (key.as_str().to_owned(), if_match.map(|etag| etag.as_str().to_owned()));
-        let call: Call<_> =
-            Box::new(move |accessor, guest| Box::pin(guest.call_delete_object(accessor, name, if_match)));
-        self.0.call("delete", call).await?.await?.map_err(|error| error_from_plugin(error, Some(key)))
+        let deleted = self.0.call("delete", |accessor, guest, answer| {
+            Box::pin(async move {
+                answer.give(guest.call_delete_object(accessor, name, if_match).await?);
+                Ok(())
+            })
+        });
+        deleted.await?.map_err(|error| error_from_plugin(error, Some(key)))
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page> {
         let wanted = query.into();
-        let call: Call<_> = Box::new(move |accessor, guest| Box::pin(guest.call_list_objects(accessor, wanted)));
-        let page = self.0.call("list", call).await?.await?.map_err(|error| error_from_plugin(error, None))?;
-        self.check_page(query, page)
+        let page = self.0.call("list", |accessor, guest, answer| {
+            Box::pin(async move {
+                answer.give(guest.call_list_objects(accessor, wanted).await?);
+                Ok(())
+            })
+        });
+        self.check_page(query, page.await?.map_err(|error| error_from_plugin(error, None))?)
     }
 
     async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
         let name = key.as_str().to_owned();
-        let call: Call<_> = Box::new(move |accessor, guest| Box::pin(guest.call_read_metadata(accessor, name)));
-        let found = self.0.call("metadata", call).await?.await?;
-        self.metadata_of(key, found.map_err(|error| error_from_plugin(error, Some(key)))?)
+        let found = self.0.call("metadata", |accessor, guest, answer| {
+            Box::pin(async move {
+                answer.give(guest.call_read_metadata(accessor, name).await?);
+                Ok(())
+            })
+        });
+        self.metadata_of(key, found.await?.map_err(|error| error_from_plugin(error, Some(key)))?)
     }
 
     async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
         let (name, if_match) = (key.as_str().to_owned(), if_match.map(|etag| etag.as_str().to_owned()));
         let changes = wit::AttributeChanges::from(&changes);
-        let call: Call<_> =
-            Box::new(move |accessor, guest| Box::pin(guest.call_update_attributes(accessor, name, changes, if_match)));
-        let updated = self.0.call("update", call).await?.await?;
-        self.metadata_of(key, updated.map_err(|error| error_from_plugin(error, Some(key)))?)
+        let updated = self.0.call("update", |accessor, guest, answer| {
+            Box::pin(async move {
+                answer.give(guest.call_update_attributes(accessor, name, changes, if_match).await?);
+                Ok(())
+            })
+        });
+        self.metadata_of(key, updated.await?.map_err(|error| error_from_plugin(error, Some(key)))?)
     }
 }

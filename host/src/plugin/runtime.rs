@@ -2,7 +2,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
@@ -169,9 +168,7 @@ impl Part {
         match interface.kind {
             Kind::Provider => {
                 let pre = StorageProviderPre::new(pre).map_err(start)?;
-                let (permits, stores) = (Arc::new(Semaphore::new(limits.instances)), Arc::new(stores));
-                let idle = Mutex::default();
-                let instances = Instances { plugin, limits, engine, pre, settings, stores, log, permits, idle };
+                let instances = Instances::new(plugin, limits, engine, pre, settings, stores, log);
                 instances.probe().await.map_err(refused)?;
                 Ok(Self::Provider(Arc::new(PluginStorageProvider(Arc::new(instances)))))
             }

@@ -7,9 +7,8 @@ use tracing::{debug, error, info, trace, warn};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::Kind;
 use super::bindings::provider::larder::plugin::{log, types};
-use super::clock::CallClock;
+use super::clock::Clocks;
 use super::limits::{Limiter, Limits};
 use super::log::RateLimit;
 use super::wasi;
@@ -24,7 +23,7 @@ pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) stores: Arc<GrantedStores>,
     pub(super) table: ResourceTable,
-    pub(super) clock: CallClock,
+    pub(super) clocks: Clocks,
     wasi: WasiCtx,
     log: Arc<RateLimit>,
 }
@@ -37,7 +36,7 @@ impl State {
             limiter: Limiter::new(limits),
             stores,
             table: ResourceTable::new(),
-            clock: CallClock::start(limits.timeout(Kind::Provider)),
+            clocks: Clocks::default(),
             log,
         }
     }

@@ -14,7 +14,7 @@ use wasmtime::component::{
 };
 
 use super::bindings::provider::larder::plugin::types as wit;
-use super::clock::CallClock;
+use super::clock::Pace;
 use super::convert::{error_from_plugin, error_to_plugin};
 use super::state::State;
 use crate::error::{Error, Result};
@@ -39,12 +39,12 @@ pub(super) struct Outgoing<T: 'static> {
 pub(super) fn send<T: Lower + Lift + Send + Sync + 'static>(
     accessor: &Accessor<State>,
     body: ByteStream,
-    clock: &CallClock,
+    pace: &Pace,
     sent: Sent,
     summary: fn(Checksum) -> T,
 ) -> wasmtime::Result<Outgoing<T>> {
     let (told, end) = oneshot::channel();
-    let pieces = Pieces { body, hasher: Checksum::hasher(), sent, told: Some(told), summary, clock: clock.clone() };
+    let pieces = Pieces { body, hasher: Checksum::hasher(), sent, told: Some(told), summary, pace: pace.clone() };
     let end = async {
         let gone = || Err(error_to_plugin(&Error::internal("the body was not read to its end")));
         wasmtime::error::Ok(end.await.unwrap_or_else(|_| gone()))
@@ -61,7 +61,7 @@ struct Pieces<T> {
     sent: Sent,
     told: Option<oneshot::Sender<Result<T, wit::Error>>>,
     summary: fn(Checksum) -> T,
-    clock: CallClock,
+    pace: Pace,
 }
 
 impl<T> Pieces<T> {
@@ -91,11 +91,11 @@ impl<T: Send + 'static> StreamProducer<State> for Pieces<T> {
             let next = match self.body.poll_next_unpin(cx) {
                 Poll::Ready(next) => next,
                 Poll::Pending => {
-                    self.clock.pause();
+                    self.pace.wait();
                     return if finish { Poll::Ready(Ok(StreamResult::Cancelled)) } else { Poll::Pending };
                 }
             };
-            self.clock.restart();
+            self.pace.advance();
             match next {
                 Some(Ok(piece)) if piece.is_empty() => {}
                 Some(Ok(piece)) => {
@@ -146,7 +146,7 @@ pub(super) fn receive(
     accessor: &Accessor<State>,
     data: StreamReader<u8>,
     end: FutureReader<Result<(), wit::Error>>,
-    clock: &CallClock,
+    pace: &Pace,
 ) -> wasmtime::Result<Incoming> {
     // One piece on its way beside the one that the sender may always place: memory stays flat.
     let (sender, pieces) = mpsc::channel(1);
@@ -154,7 +154,7 @@ pub(super) fn receive(
     let (data_going, data_done) = oneshot::channel();
     let (end_going, end_done) = oneshot::channel();
     accessor.with(|mut access| {
-        data.pipe(&mut access, Sink { sender, clock: clock.clone(), _going: data_going })?;
+        data.pipe(&mut access, Sink { sender, pace: pace.clone(), _going: data_going })?;
         end.pipe(&mut access, End { told: Some(told), _going: end_going })
     })?;
     let body = Body::stream(try_unfold((pieces, Some(end_told)), |(mut pieces, end_told)| async {
@@ -176,7 +176,7 @@ pub(super) fn receive(
 /// The host's end of a stream out of a plugin.
 struct Sink {
     sender: mpsc::Sender<Bytes>,
-    clock: CallClock,
+    pace: Pace,
     /// Dropped with the sink, which tells that the stream is done.
     _going: oneshot::Sender<()>,
 }
@@ -194,11 +194,11 @@ impl StreamConsumer<State> for Sink {
         let room = match self.sender.poll_ready(cx) {
             Poll::Ready(room) => room,
             Poll::Pending => {
-                self.clock.pause();
+                self.pace.wait();
                 return if finish { Poll::Ready(Ok(StreamResult::Cancelled)) } else { Poll::Pending };
             }
         };
-        self.clock.restart();
+        self.pace.advance();
         if room.is_err() {
             return Poll::Ready(Ok(StreamResult::Dropped));
         }
