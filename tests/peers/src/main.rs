@@ -1,0 +1,71 @@
+//! Measures larder beside its peers, in one run: what a call through a plugin costs, next to native Rust, to wasmtime
+//! called directly, and to extism; and what a cache hit costs, next to a bare quick_cache.
+//!
+//! Every side does the same work. A store takes a key, a body and what a writer says of it, and returns metadata; a
+//! retrieve returns metadata and body. The checksum of a body is computed once on its way in and once on its way out, as
+//! larder's contract wants, except by the bare wasmtime, which shows the call and nothing else. All four keep objects in
+//! a `BTreeMap`; the three guests are built by the same rustc for `wasm32-unknown-unknown`.
+//!
+//! extism is the newest that rustc 1.95 builds: 1.30.0, on wasmtime 43. From 1.41 it takes wasmtime 49, which wants rustc
+//! 1.96. It brings its wasmtime into this package, which is why this package is a workspace of its own.
+//!
+//! What is measured is the CPU time of the calling thread, which on an idle machine is wall time, since nothing here
+//! waits; on a busy one it still is what the calls cost. No result fails anything.
+
+mod guests;
+mod machine;
+mod report;
+mod sides;
+mod stopwatch;
+#[path = "../guest/src/wire.rs"]
+mod wire;
+mod workload;
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::guests::Guests;
+use crate::machine::Machine;
+use crate::report::Report;
+use crate::sides::Sides;
+use crate::stopwatch::Stopwatch;
+
+/// Measures larder beside native code, a bare wasmtime and extism.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Print JSON, with the figure of every round, in place of a table.
+    #[arg(long)]
+    json: bool,
+    /// How many rounds to measure; the table shows their median.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// The least time of a round, in milliseconds.
+    #[arg(long, default_value_t = 300)]
+    round: u64,
+    /// Measure only operations whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    machine::tune()?;
+    let guests = Guests::build()?;
+    let stopwatch = Stopwatch { rounds: arguments.rounds, round: Duration::from_millis(arguments.round) };
+    let mut rows = Vec::new();
+    for operation in Sides::new(&guests)?.operations()? {
+        if operation.name.contains(&arguments.only) {
+            eprintln!("measuring: {}", operation.name);
+            rows.push(stopwatch.measure(operation)?);
+        }
+    }
+    let report = Report { machine: Machine::new(&stopwatch)?, rows };
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("{report}");
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! The four sides, and what each of them is asked to do.
+
+mod bare;
+mod cached;
+mod extism;
+mod providers;
+mod strategies;
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use larder::cache::EvictionStrategyFactory;
+use larder::plugin::{GrantedStores, Limits, PluginOptions, PluginRuntime};
+use larder::provider::StorageProvider;
+use larder::provider::memory::MemoryStorageProvider;
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+use self::bare::{BareEviction, BareProvider};
+use self::extism::Extism;
+use crate::guests::Guests;
+use crate::stopwatch::Operation;
+use crate::stopwatch::Side::{Extism as Peer, Larder, Native, Wasmtime};
+use crate::workload::Objects;
+
+/// All sides, ready to be called.
+pub(crate) struct Sides {
+    runtime: Arc<Runtime>,
+    native: Arc<dyn StorageProvider>,
+    memory: Arc<dyn StorageProvider>,
+    sieve: Arc<dyn EvictionStrategyFactory>,
+    bare_memory: BareProvider,
+    bare_sieve: BareEviction,
+    extism: Extism,
+    /// Larder's, on whose engines the plugins run, and the folder of its compiled code.
+    _plugins: (PluginRuntime, TempDir),
+}
+
+/// Memory of an instance, in bytes: room for all objects of all sizes, and for what is written over meanwhile.
+const MEMORY: usize = 256 << 20;
+
+impl Sides {
+    /// Loads every guest on every side.
+    ///
+    /// # Errors
+    /// Why a guest does not load.
+    pub(crate) fn new(guests: &Guests) -> Result<Self> {
+        let runtime = Arc::new(Builder::new_multi_thread().worker_threads(1).enable_time().build()?);
+        let folder = tempfile::tempdir()?;
+        let plugins = PluginRuntime::new(folder.path().join("compiled"))?;
+        let options = |name: &str| PluginOptions {
+            name: name.into(),
+            settings: serde_json::Value::Null,
+            stores: GrantedStores::new(),
+            limits: Limits { memory: MEMORY, ..Limits::default() },
+        };
+        let memory = runtime.block_on(plugins.load(&guests.memory, options("memory")))?.provider()?;
+        let sieve = runtime.block_on(plugins.load(&guests.sieve, options("sieve")))?.eviction()?;
+        Ok(Self {
+            native: Arc::new(MemoryStorageProvider::new()),
+            memory,
+            sieve,
+            bare_memory: BareProvider::load(&guests.memory)?,
+            bare_sieve: BareEviction::load(&guests.sieve)?,
+            extism: Extism::load(&guests.extism)?,
+            _plugins: (plugins, folder),
+            runtime,
+        })
+    }
+
+    /// What is measured, in the order of the report.
+    ///
+    /// # Errors
+    /// If a side does not do what it is asked to.
+    pub(crate) fn operations(&self) -> Result<Vec<Operation>> {
+        let mut operations = cached::operations(&self.runtime, &self.sieve)?;
+        operations.push(self.missing()?);
+        for (size, name) in [(100, "100 B"), (4 << 10, "4 KiB"), (1 << 20, "1 MiB")] {
+            operations.extend(self.objects(Arc::new(Objects::new(size)?), name)?);
+        }
+        operations.push(self.step()?);
+        operations.push(self.start_eviction());
+        operations.push(self.start_provider());
+        Ok(operations)
+    }
+
+    fn missing(&self) -> Result<Operation> {
+        let works = vec![
+            (Native, providers::missing(&self.runtime, &self.native)?),
+            (Wasmtime, self.bare_memory.open(&self.runtime)?.missing()),
+            (Larder, providers::missing(&self.runtime, &self.memory)?),
+            (Peer, self.extism.instance()?.missing()),
+        ];
+        Ok(Operation { name: "metadata of a missing key".to_owned(), works })
+    }
+
+    fn objects(&self, objects: Arc<Objects>, size: &str) -> Result<[Operation; 2]> {
+        for provider in [&self.native, &self.memory] {
+            providers::fill(&self.runtime, provider, &objects)?;
+        }
+        let bare = self.bare_memory.open(&self.runtime)?;
+        let peer = self.extism.instance()?;
+        let (bare_store, peer_store) = (bare.store(&objects)?, peer.store(&objects)?);
+        let store = vec![
+            (Native, providers::store(&self.runtime, &self.native, &objects)),
+            (Wasmtime, bare_store),
+            (Larder, providers::store(&self.runtime, &self.memory, &objects)),
+            (Peer, peer_store),
+        ];
+        let retrieve = vec![
+            (Native, providers::retrieve(&self.runtime, &self.native, &objects)),
+            (Wasmtime, bare.retrieve(&objects)),
+            (Larder, providers::retrieve(&self.runtime, &self.memory, &objects)),
+            (Peer, peer.retrieve(&objects)),
+        ];
+        Ok([
+            Operation { name: format!("store {size}"), works: store },
+            Operation { name: format!("retrieve {size}"), works: retrieve },
+        ])
+    }
+
+    fn step(&self) -> Result<Operation> {
+        let works = vec![
+            (Native, strategies::step(&strategies::BitsFactory)?),
+            (Wasmtime, self.bare_sieve.step()?),
+            (Larder, strategies::step(&*self.sieve)?),
+            (Peer, self.extism.instance()?.step()?),
+        ];
+        Ok(Operation { name: "eviction step, 1,000 reads".to_owned(), works })
+    }
+
+    fn start_eviction(&self) -> Operation {
+        let works = vec![
+            (Wasmtime, self.bare_sieve.start()),
+            (Larder, strategies::start(&self.sieve)),
+            (Peer, self.extism.start_eviction()),
+        ];
+        Operation { name: "eviction: instantiate, first call, drop".to_owned(), works }
+    }
+
+    fn start_provider(&self) -> Operation {
+        let works = vec![(Wasmtime, self.bare_memory.start(&self.runtime)), (Peer, self.extism.start_provider())];
+        Operation { name: "provider: instantiate, first call, drop".to_owned(), works }
+    }
+}
