@@ -30,7 +30,7 @@ use crate::guests::Guests;
 use crate::machine::Machine;
 use crate::report::Report;
 use crate::sides::Sides;
-use crate::stopwatch::Stopwatch;
+use crate::stopwatch::{Side, Stopwatch};
 
 /// Measures larder beside native code, a bare wasmtime and extism.
 #[derive(Debug, Parser)]
@@ -47,6 +47,9 @@ struct Arguments {
     /// Measure only operations whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
+    /// Measure only this side, for a profiler.
+    #[arg(long, value_enum)]
+    side: Option<Side>,
 }
 
 fn main() -> Result<()> {
@@ -55,8 +58,9 @@ fn main() -> Result<()> {
     let guests = Guests::build()?;
     let stopwatch = Stopwatch { rounds: arguments.rounds, round: Duration::from_millis(arguments.round) };
     let mut rows = Vec::new();
-    for operation in Sides::new(&guests)?.operations()? {
+    for mut operation in Sides::new(&guests)?.operations()? {
         if operation.name.contains(&arguments.only) {
+            operation.works.retain(|(side, _)| arguments.side.is_none_or(|only| only == *side));
             eprintln!("measuring: {}", operation.name);
             rows.push(stopwatch.measure(operation)?);
         }

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use clap::ValueEnum;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 pub(crate) type Work = Box<dyn FnMut(u64) -> Result<()>>;
 
 /// Who does an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Side {
     /// Rust, without a boundary.
@@ -17,6 +18,7 @@ pub(crate) enum Side {
     Wasmtime,
     /// larder's public API.
     Larder,
+    /// extism's public API, with what larder does around a call done by hand.
     Extism,
 }
 
