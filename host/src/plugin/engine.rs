@@ -1,11 +1,9 @@
 //! The two wasmtime engines and the clock that interrupts their guests.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, Strategy};
+use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, Strategy};
 
 use super::{Kind, PluginError};
 
@@ -18,7 +16,6 @@ pub(super) const TICK: Duration = Duration::from_millis(5);
 pub(super) struct Engines {
     concurrent: Engine,
     synchronous: Engine,
-    stop: Arc<AtomicBool>,
 }
 
 impl Engines {
@@ -40,23 +37,25 @@ impl Engines {
             Engine::new(&config).map_err(|error| PluginError::Runtime(format!("{error:#}")))
         };
         let (concurrent, synchronous) = (engine(true)?, engine(false)?);
-        let stop = Arc::new(AtomicBool::new(false));
-        let ticker = (concurrent.weak(), synchronous.weak(), Arc::clone(&stop));
+        // Plugins hold on to their engine, and may outlive the runtime that loaded them: the ticks end with the last.
+        let engines = [concurrent.weak(), synchronous.weak()];
         thread::Builder::new()
             .name("larder-epoch".to_owned())
             .spawn(move || {
-                let (concurrent, synchronous, stop) = ticker;
-                while !stop.load(Ordering::Relaxed) {
+                loop {
                     thread::sleep(TICK);
-                    for engine in [&concurrent, &synchronous] {
-                        if let Some(engine) = engine.upgrade() {
-                            engine.increment_epoch();
-                        }
+                    let mut in_use = false;
+                    for engine in engines.iter().filter_map(EngineWeak::upgrade) {
+                        engine.increment_epoch();
+                        in_use = true;
+                    }
+                    if !in_use {
+                        break;
                     }
                 }
             })
             .map_err(|error| PluginError::Runtime(format!("no thread for the epoch: {error}")))?;
-        Ok(Self { concurrent, synchronous, stop })
+        Ok(Self { concurrent, synchronous })
     }
 
     /// The engine that plugins of this kind run on.
@@ -65,12 +64,6 @@ impl Engines {
             Kind::Provider => &self.concurrent,
             Kind::Eviction | Kind::Lifecycle => &self.synchronous,
         }
-    }
-}
-
-impl Drop for Engines {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
     }
 }
 
