@@ -40,20 +40,28 @@ pub struct PluginUse {
 pub(super) struct Assembly<'a> {
     config: &'a Config,
     data_dir: &'a Path,
-    runtime: PluginRuntime,
-    pub(super) monitor: &'a StorageMonitor,
+    runtime: &'a PluginRuntime,
+    monitor: &'a StorageMonitor,
     pub(super) stores: BTreeMap<StoreName, StorageManager>,
     pub(super) plugins: Vec<PluginUse>,
 }
 
 impl<'a> Assembly<'a> {
-    /// Starts the plugin runtime.
+    pub(super) fn new(
+        config: &'a Config,
+        data_dir: &'a Path,
+        runtime: &'a PluginRuntime,
+        monitor: &'a StorageMonitor,
+    ) -> Self {
+        Self { config, data_dir, runtime, monitor, stores: BTreeMap::new(), plugins: Vec::new() }
+    }
+
+    /// A plugin runtime that keeps compiled code in the data folder.
     ///
     /// # Errors
     /// [`HostError::Runtime`].
-    pub(super) fn new(config: &'a Config, data_dir: &'a Path, monitor: &'a StorageMonitor) -> Result<Self, HostError> {
-        let runtime = PluginRuntime::new(data_dir.join(COMPILED)).map_err(HostError::Runtime)?;
-        Ok(Self { config, data_dir, runtime, monitor, stores: BTreeMap::new(), plugins: Vec::new() })
+    pub(super) fn runtime(data_dir: &Path) -> Result<PluginRuntime, HostError> {
+        PluginRuntime::new(data_dir.join(COMPILED)).map_err(HostError::Runtime)
     }
 
     /// Builds those of the plugins that are built from source and are stale.

@@ -33,6 +33,7 @@ use crate::lifecycle::LifecycleManager;
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
 use crate::object::{StoreName, Timestamp, now};
+use crate::plugin::PluginRuntime;
 use crate::provider::{ListQuery, StorageProvider};
 use crate::scheduler::{ScheduledTask, TaskScheduler};
 
@@ -44,6 +45,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Host {
     config: Config,
     data_dir: DataDir,
+    runtime: PluginRuntime,
     monitor: StorageMonitor,
     scheduler: TaskScheduler,
     plugins: Vec<PluginUse>,
@@ -75,7 +77,8 @@ impl Host {
         let mut catalog = Catalog::open(data_dir.path())?;
         Assembly::build_stale(&config, used_plugins(&config), progress).await?;
 
-        let mut assembly = Assembly::new(&config, data_dir.path(), &monitor)?;
+        let runtime = Assembly::runtime(data_dir.path())?;
+        let mut assembly = Assembly::new(&config, data_dir.path(), &runtime, &monitor);
         for name in config.stores.keys() {
             assembly.store(name).await?;
         }
@@ -102,7 +105,7 @@ impl Host {
             (name, Store { manager, created_at, internal })
         });
         let (stores, catalog) = (RwLock::new(stores.collect()), Mutex::new(catalog));
-        Ok(Self { config, data_dir, monitor, scheduler, plugins, stores, catalog })
+        Ok(Self { config, data_dir, runtime, monitor, scheduler, plugins, stores, catalog })
     }
 
     /// Opens the provider of one store, without a cache and without tasks, for a command that works alone. Stores that
@@ -127,7 +130,8 @@ impl Host {
             Assembly::build_stale(config, std::iter::once(plugin), progress).await?;
         }
         let monitor = StorageMonitor::new()?;
-        Assembly::new(config, data_dir.path(), &monitor)?.provider(name, store).await
+        let runtime = Assembly::runtime(data_dir.path())?;
+        Assembly::new(config, data_dir.path(), &runtime, &monitor).provider(name, store).await
     }
 
     /// The stores that front doors serve in a data folder on which no host runs.
@@ -185,7 +189,7 @@ impl Host {
         }
         let config = template.to_storage();
         let made = async {
-            let mut assembly = Assembly::new(&self.config, self.data_dir.path(), &self.monitor)?;
+            let mut assembly = Assembly::new(&self.config, self.data_dir.path(), &self.runtime, &self.monitor);
             let store = assembly.make(name, &config).await?;
             if let Some(lifecycle) = &config.lifecycle {
                 assembly.stores.insert(name.clone(), store.clone());
