@@ -54,8 +54,7 @@ impl CacheManager {
     /// An empty cache.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] if the policy is a plugin's and no plugin is given; what the plugin answers when it is
-    /// opened for a shard.
+    /// What a strategy of other making answers when it is opened for a shard.
     pub fn new(config: &CacheConfig) -> Result<Self> {
         let entry_limit = config.entry_limit.as_u64();
         let shards = Shards::of(config.size_limit.as_u64(), entry_limit);
