@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use larder::plugin::{Limits, Plugin, PluginError, PluginOptions, PluginRuntime};
+use larder::plugin::{Plugin, PluginError, PluginOptions, PluginRuntime};
 use larder::provider::StorageProvider;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -82,8 +82,7 @@ impl Runtime {
         settings: Value,
         adjust: impl FnOnce(&mut PluginOptions),
     ) -> Result<Plugin, PluginError> {
-        let mut options =
-            PluginOptions { name: name.into(), settings, stores: Default::default(), limits: Limits::default() };
+        let mut options = PluginOptions { settings, ..PluginOptions::new(name) };
         adjust(&mut options);
         self.runtime.load(&component(name).await, options).await
     }
@@ -98,7 +97,7 @@ impl Runtime {
         history: Arc<dyn StorageProvider>,
     ) -> Result<Arc<dyn StorageProvider>, PluginError> {
         let plugin = self.load_with("versions", serde_json::json!({ "keep": 3 }), |options| {
-            options.stores = [("current".to_owned(), current), ("history".to_owned(), history)].into();
+            options.grants.stores = [("current".to_owned(), current), ("history".to_owned(), history)].into();
             options.limits.instances = 4;
         });
         plugin.await?.provider()

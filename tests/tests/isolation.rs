@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use larder::error::{Error, Result};
 use larder::object::{Body, Key};
-use larder::plugin::{Limits, PluginError, PluginOptions, PluginRuntime};
+use larder::plugin::{PluginError, PluginOptions, PluginRuntime};
 use larder::provider::memory::MemoryStorageProvider;
 use larder::provider::{ListQuery, StorageProvider, StoreOptions};
 use larder_tests::{Runtime, component, project};
@@ -194,7 +194,7 @@ async fn a_store_that_is_not_granted_can_not_be_opened() {
     let runtime = Runtime::new();
     let loaded = runtime.load_with("versions", Value::Null, |options| {
         let granted: Arc<dyn StorageProvider> = Arc::new(MemoryStorageProvider::new());
-        options.stores = [("current".to_owned(), granted)].into();
+        options.grants.stores = [("current".to_owned(), granted)].into();
     });
     let error = loaded.await.unwrap_err().to_string();
     assert!(error.contains("history") && error.contains("stores: { history: STORE }"), "{error}");
@@ -230,21 +230,11 @@ async fn what_is_no_plugin_is_refused_with_the_reason() {
     ] {
         let path = folder.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        let options = PluginOptions {
-            name: name.into(),
-            settings: Value::Null,
-            stores: Default::default(),
-            limits: Limits::default(),
-        };
+        let options = PluginOptions::new(name);
         let error = runtime.load(&path, options).await.map(drop).expect_err(name).to_string();
         assert!(error.contains(says), "{name}: {error}");
     }
-    let options = PluginOptions {
-        name: "no".into(),
-        settings: Value::Null,
-        stores: Default::default(),
-        limits: Limits::default(),
-    };
+    let options = PluginOptions::new("no");
     let error = runtime.load(&folder.path().join("missing.wasm"), options).await.unwrap_err().to_string();
     assert!(error.contains("missing.wasm"), "{error}");
 }
@@ -254,12 +244,7 @@ async fn a_component_is_compiled_once() {
     let folder = tempfile::tempdir().unwrap();
     let compiled = folder.path().join("compiled");
     let path = component("memory").await;
-    let options = || PluginOptions {
-        name: "memory".into(),
-        settings: Value::Null,
-        stores: Default::default(),
-        limits: Limits::default(),
-    };
+    let options = || PluginOptions::new("memory");
     let files = || {
         let entries = std::fs::read_dir(&compiled).unwrap().map(|entry| entry.unwrap());
         entries.map(|entry| (entry.file_name(), entry.metadata().unwrap().modified().unwrap())).collect::<Vec<_>>()

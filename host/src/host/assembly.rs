@@ -15,7 +15,7 @@ use crate::lifecycle::LifecyclePolicy;
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
 use crate::object::StoreName;
-use crate::plugin::{Digest, Kind, Limits, Plugin, PluginError, PluginOptions, PluginRuntime, build};
+use crate::plugin::{Digest, Grants, Kind, Limits, Plugin, PluginError, PluginOptions, PluginRuntime, build};
 use crate::provider::StorageProvider;
 use crate::provider::file::FileStorageProvider;
 use crate::provider::memory::MemoryStorageProvider;
@@ -194,7 +194,12 @@ impl<'a> Assembly<'a> {
             whole_body: usize::try_from(config.limits.whole_body.bytes()).unwrap_or(usize::MAX),
             ..Limits::default()
         };
-        let options = PluginOptions { name: name.as_str().into(), settings: config.config.clone(), stores, limits };
+        let options = PluginOptions {
+            name: name.as_str().into(),
+            settings: config.config.clone(),
+            grants: Grants { stores },
+            limits,
+        };
         let loaded = self.runtime.load(&component, options).await.and_then(|plugin| Ok((part(&plugin)?, plugin)));
         let (part, plugin) = loaded.map_err(|error| HostError::Plugin { plugin: name.clone(), component, error })?;
         let kind = plugin.interface().kind;

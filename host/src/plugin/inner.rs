@@ -37,7 +37,7 @@ impl Host for State {}
 
 impl HostInnerStore for State {
     fn open(&mut self, name: String) -> Answer<Resource<InnerStore>> {
-        match self.stores.get(&name) {
+        match self.grants.stores.get(&name) {
             Some(store) => Ok(Ok(self.table.push(InnerStore(Arc::clone(store)))?)),
             None => Ok(Err(error_to_plugin(&Error::permission_denied(format!(
                 "no store is granted as {name:?}; to grant one, add under grants: `stores: {{ {name}: STORE }}`"

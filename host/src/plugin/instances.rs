@@ -11,7 +11,6 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Accessor;
 use wasmtime::{Engine, Store};
 
-use super::Kind;
 use super::bindings::provider::exports::larder::plugin::provider::Guest;
 use super::bindings::provider::{StorageProvider, StorageProviderPre};
 use super::clock::CallClock;
@@ -20,7 +19,8 @@ use super::detached::Detached;
 use super::fault::{self, Fault};
 use super::limits::Limits;
 use super::log::RateLimit;
-use super::state::{GrantedStores, State};
+use super::state::State;
+use super::{Grants, Kind};
 use crate::error::{Error, Result};
 
 /// How many calls one instance has at a time, running and waiting to run.
@@ -37,7 +37,7 @@ pub(super) struct Instances {
     engine: Engine,
     pre: StorageProviderPre<State>,
     settings: String,
-    stores: Arc<GrantedStores>,
+    grants: Arc<Grants>,
     log: Arc<RateLimit>,
     /// One for each call that there may be.
     permits: Arc<Semaphore>,
@@ -111,12 +111,12 @@ impl Instances {
         engine: Engine,
         pre: StorageProviderPre<State>,
         settings: String,
-        stores: GrantedStores,
+        grants: Grants,
         log: Arc<RateLimit>,
     ) -> Self {
         let permits = Arc::new(Semaphore::new(limits.instances * CALLS_PER_INSTANCE));
         let slots = Mutex::new((0..limits.instances).map(|_| Slot::default()).collect());
-        Self { plugin, limits, engine, pre, settings, stores: Arc::new(stores), log, permits, slots }
+        Self { plugin, limits, engine, pre, settings, grants: Arc::new(grants), log, permits, slots }
     }
 
     /// What the plugin may use.
@@ -316,7 +316,7 @@ impl Instances {
     }
 
     fn new_store(&self) -> Store<State> {
-        let state = State::new(Arc::clone(&self.plugin), &self.limits, Arc::clone(&self.stores), Arc::clone(&self.log));
+        let state = State::new(Arc::clone(&self.plugin), &self.limits, Arc::clone(&self.grants), Arc::clone(&self.log));
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
         // A guest that computes gives way at every other tick, so that others run and the clock is looked at.

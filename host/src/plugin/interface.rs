@@ -4,7 +4,7 @@ use std::fmt;
 
 use wasmparser::{Parser, Payload};
 
-use super::PluginError;
+use super::{Grants, PluginError};
 
 /// What a plugin is, told from the interface that it exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -140,11 +140,11 @@ impl Interface {
     ///
     /// # Errors
     /// [`PluginError::Ungranted`], which names the YAML that would grant it.
-    pub(super) fn check_grants(&self, stores_granted: bool) -> Result<(), PluginError> {
+    pub(super) fn check_grants(&self, grants: &Grants) -> Result<(), PluginError> {
         for Import { name, needs } in &self.imports {
             match needs {
                 Needs::Nothing | Needs::Inert => {}
-                Needs::Grant(_) if stores_granted => {}
+                Needs::Grant(_) if !grants.stores.is_empty() => {}
                 Needs::Grant(yaml) => {
                     return Err(PluginError::Ungranted(format!(
                         "it imports {name}, which is not granted to it; to grant it, add to its entry under plugins: {yaml}"
@@ -204,7 +204,11 @@ fn needs(name: &str, kind: Kind) -> Needs {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::provider::StorageProvider;
+    use crate::provider::memory::MemoryStorageProvider;
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -235,12 +239,14 @@ mod tests {
             kind,
             imports: vec![Import { name: name.into(), needs: needs(name, kind) }],
         };
-        assert!(import(LOG, Kind::Eviction).check_grants(false).is_ok());
-        assert!(import("wasi:random/random@0.2.3", Kind::Lifecycle).check_grants(false).is_ok());
-        let refused = import(INNER_STORES, Kind::Provider).check_grants(false).unwrap_err().to_string();
+        let memory: Arc<dyn StorageProvider> = Arc::new(MemoryStorageProvider::new());
+        let granted = Grants { stores: [("inner".to_owned(), memory)].into() };
+        assert!(import(LOG, Kind::Eviction).check_grants(&Grants::default()).is_ok());
+        assert!(import("wasi:random/random@0.2.3", Kind::Lifecycle).check_grants(&Grants::default()).is_ok());
+        let refused = import(INNER_STORES, Kind::Provider).check_grants(&Grants::default()).unwrap_err().to_string();
         assert!(refused.contains("grants: { stores:"), "{refused}");
-        assert!(import(INNER_STORES, Kind::Provider).check_grants(true).is_ok());
-        assert!(import(INNER_STORES, Kind::Eviction).check_grants(true).is_err());
-        assert!(import("wasi:http/outgoing-handler@0.2.0", Kind::Provider).check_grants(true).is_err());
+        assert!(import(INNER_STORES, Kind::Provider).check_grants(&granted).is_ok());
+        assert!(import(INNER_STORES, Kind::Eviction).check_grants(&granted).is_err());
+        assert!(import("wasi:http/outgoing-handler@0.2.0", Kind::Provider).check_grants(&granted).is_err());
     }
 }

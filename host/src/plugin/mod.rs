@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod eviction;
 mod fault;
+mod grants;
 mod inner;
 mod instances;
 mod interface;
@@ -34,7 +35,7 @@ mod wasi;
 
 pub use digest::Digest;
 pub use error::PluginError;
+pub use grants::{GrantedStores, Grants};
 pub use interface::{Import, Interface, Kind, Needs, VERSION};
 pub use limits::Limits;
 pub use runtime::{Plugin, PluginOptions, PluginRuntime};
-pub use state::GrantedStores;

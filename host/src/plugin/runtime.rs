@@ -18,7 +18,7 @@ use super::log::RateLimit;
 use super::provider::PluginStorageProvider;
 use super::state::State;
 use super::synchronous::Synchronous;
-use super::{Digest, GrantedStores, Interface, Kind, Limits, PluginError};
+use super::{Digest, Grants, Interface, Kind, Limits, PluginError};
 use crate::cache::EvictionStrategyFactory;
 use crate::error::Error;
 use crate::lifecycle::LifecyclePolicy;
@@ -38,10 +38,22 @@ pub struct PluginOptions {
     pub name: Arc<str>,
     /// What it is told when it is opened, as JSON.
     pub settings: serde_json::Value,
-    /// The stores that it may reach, under the names that it uses.
-    pub stores: GrantedStores,
+    /// What it may reach.
+    pub grants: Grants,
     /// What it may use.
     pub limits: Limits,
+}
+
+impl PluginOptions {
+    /// A plugin of this name without settings and grants, under default limits.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            settings: serde_json::Value::Null,
+            grants: Grants::default(),
+            limits: Limits::default(),
+        }
+    }
 }
 
 impl PluginRuntime {
@@ -61,7 +73,7 @@ impl PluginRuntime {
         let wasm = read(path, options.limits.component_size).await?;
         let digest = Digest::of(&wasm);
         let interface = Interface::of(&wasm)?;
-        interface.check_grants(!options.stores.is_empty())?;
+        interface.check_grants(&options.grants)?;
         let engine = self.engines.of(interface.kind).clone();
         let component = {
             let (compiled, engine, digest) = (self.compiled.clone(), engine.clone(), digest.clone());
@@ -163,12 +175,12 @@ impl Part {
         let start = |error: wasmtime::Error| PluginError::Start(format!("{error:#}"));
         let linker = linker(engine, interface).map_err(start)?;
         let pre = linker.instantiate_pre(component).map_err(start)?;
-        let PluginOptions { name: plugin, settings, stores, limits } = options;
+        let PluginOptions { name: plugin, settings, grants, limits } = options;
         let (engine, settings, log) = (engine.clone(), settings.to_string(), Arc::new(RateLimit::new()));
         match interface.kind {
             Kind::Provider => {
                 let pre = StorageProviderPre::new(pre).map_err(start)?;
-                let instances = Instances::new(plugin, limits, engine, pre, settings, stores, log);
+                let instances = Instances::new(plugin, limits, engine, pre, settings, grants, log);
                 instances.probe().await.map_err(refused)?;
                 Ok(Self::Provider(Arc::new(PluginStorageProvider(Arc::new(instances)))))
             }

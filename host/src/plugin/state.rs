@@ -1,27 +1,23 @@
 //! What an instance carries on the host's side: its limits, its log, and a WASI that reaches nothing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tracing::{debug, error, info, trace, warn};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+use super::Grants;
 use super::bindings::provider::larder::plugin::{log, types};
 use super::clock::Clocks;
 use super::limits::{Limiter, Limits};
 use super::log::RateLimit;
 use super::wasi;
-use crate::provider::StorageProvider;
-
-/// The stores granted to a plugin, under the names that it uses.
-pub type GrantedStores = BTreeMap<String, Arc<dyn StorageProvider>>;
 
 /// The data of an instance's wasmtime store.
 pub(super) struct State {
     pub(super) plugin: Arc<str>,
     pub(super) limiter: Limiter,
-    pub(super) stores: Arc<GrantedStores>,
+    pub(super) grants: Arc<Grants>,
     pub(super) table: ResourceTable,
     pub(super) clocks: Clocks,
     wasi: WasiCtx,
@@ -29,12 +25,12 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(plugin: Arc<str>, limits: &Limits, stores: Arc<GrantedStores>, log: Arc<RateLimit>) -> Self {
+    pub(super) fn new(plugin: Arc<str>, limits: &Limits, grants: Arc<Grants>, log: Arc<RateLimit>) -> Self {
         Self {
             wasi: wasi::inert(&plugin, &log),
             plugin,
             limiter: Limiter::new(limits),
-            stores,
+            grants,
             table: ResourceTable::new(),
             clocks: Clocks::default(),
             log,

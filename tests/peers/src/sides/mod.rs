@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use larder::cache::EvictionStrategyFactory;
-use larder::plugin::{GrantedStores, Limits, PluginOptions, PluginRuntime};
+use larder::plugin::{Limits, PluginOptions, PluginRuntime};
 use larder::provider::StorageProvider;
 use larder::provider::memory::MemoryStorageProvider;
 use tempfile::TempDir;
@@ -49,10 +49,8 @@ impl Sides {
         let folder = tempfile::tempdir()?;
         let plugins = PluginRuntime::new(folder.path().join("compiled"))?;
         let options = |name: &str| PluginOptions {
-            name: name.into(),
-            settings: serde_json::Value::Null,
-            stores: GrantedStores::new(),
             limits: Limits { memory: MEMORY, ..Limits::default() },
+            ..PluginOptions::new(name)
         };
         let memory = runtime.block_on(plugins.load(&guests.memory, options("memory")))?.provider()?;
         let sieve = runtime.block_on(plugins.load(&guests.sieve, options("sieve")))?.eviction()?;
