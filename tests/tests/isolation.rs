@@ -23,7 +23,11 @@ fn key(text: &str) -> Key {
 /// The provider that misbehaves.
 async fn zoo(runtime: &Runtime, when: &str) -> Result<Arc<dyn StorageProvider>, PluginError> {
     let settings = json!({ "when": when });
-    let plugin = runtime.load_with("zoo", settings, |options| options.limits.call_timeout = Some(CALL_TIMEOUT));
+    let plugin = runtime.load_with("zoo", settings, |options| {
+        options.limits.call_timeout = Some(CALL_TIMEOUT);
+        options.restart.quarantine_after = None;
+        options.restart.backoff = Duration::ZERO;
+    });
     plugin.await?.provider()
 }
 

@@ -3,6 +3,7 @@
 //! [`CacheManager`] is one facade over two engines: the crate `quick_cache`, and shards of slots that ask an
 //! [`EvictionStrategy`] what to drop.
 
+mod chooser;
 mod config;
 mod entry;
 mod fifo;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 
 use super::EvictionStrategyFactory;
+use super::chooser::Chooser;
 use super::entry::Resident;
 use super::hash;
 use super::shards::Shards;
@@ -19,7 +20,10 @@ pub(super) struct SlotEngine {
 
 impl SlotEngine {
     pub(super) fn new(shards: Shards, factory: Arc<dyn EvictionStrategyFactory>) -> Result<Self> {
-        let open = |_| Ok(RwLock::new(Table::new(shards.capacity, factory.open(shards.capacity)?)));
+        let open = |_| {
+            let chooser = Chooser::open(Arc::clone(&factory), shards.capacity)?;
+            Ok(RwLock::new(Table::new(shards.capacity, chooser)))
+        };
         Ok(Self { shards: (0..shards.count).map(open).collect::<Result<_>>()? })
     }
 

@@ -83,4 +83,9 @@ pub trait EvictionStrategyFactory: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// A plugin that can not be instantiated, or does not take its settings.
     fn open(&self, capacity: u64) -> Result<Box<dyn EvictionStrategy>>;
+
+    /// Changes when strategies that were opened before are to give way to fresh ones, as a plugin was replaced.
+    fn generation(&self) -> u64 {
+        0
+    }
 }

@@ -1,12 +1,11 @@
 use std::mem;
 
 use hashbrown::HashTable;
-use parking_lot::Mutex;
 
+use super::chooser::Chooser;
 use super::entry::Resident;
-use super::lru::Lru;
 use super::read_log::ReadLog;
-use super::{Batch, EntryId, EvictionStrategy};
+use super::{Batch, EntryId};
 use crate::object::Key;
 
 /// One shard of a [`SlotEngine`](super::slots::SlotEngine): entries in dense slots, and the strategy that picks which
@@ -27,9 +26,7 @@ pub(super) struct Table {
     reads: ReadLog,
     batch: Batch,
     victims: Vec<EntryId>,
-    /// The mutex lends it the `Sync` that it need not have: it is only ever reached through `&mut self`.
-    strategy: Mutex<Box<dyn EvictionStrategy>>,
-    strategy_failed: bool,
+    chooser: Chooser,
     evictions: u64,
     /// Where the search for an entry that the strategy did not name goes on.
     hand: usize,
@@ -59,7 +56,7 @@ const AHEAD: usize = 63;
 const ENTRIES_PER_AHEAD: usize = 256;
 
 impl Table {
-    pub(super) fn new(capacity: u64, strategy: Box<dyn EvictionStrategy>) -> Self {
+    pub(super) fn new(capacity: u64, chooser: Chooser) -> Self {
         Self {
             capacity,
             weight: 0,
@@ -70,8 +67,7 @@ impl Table {
             reads: ReadLog::new(),
             batch: Batch::default(),
             victims: Vec::new(),
-            strategy: Mutex::new(strategy),
-            strategy_failed: false,
+            chooser,
             evictions: 0,
             hand: 0,
         }
@@ -90,7 +86,7 @@ impl Table {
     }
 
     pub(super) fn strategy_failed(&self) -> bool {
-        self.strategy_failed
+        self.chooser.is_fallback()
     }
 
     /// The entry of a key, and whether it is time to [tell of the reads](Self::tell_reads).
@@ -222,12 +218,8 @@ impl Table {
     fn step(&mut self, wanted: u64) -> u64 {
         let max_victims = self.len().min(MAX_VICTIMS);
         let mut victims = mem::take(&mut self.victims);
-        let outcome = self.strategy.get_mut().step(&self.batch, wanted, max_victims, &mut victims);
-        if let Err(error) = outcome {
-            tracing::warn!(kind = error.kind(), "an eviction strategy failed, and its shard goes on with lru: {error}");
-            victims.clear();
-            self.fall_back(wanted, max_victims, &mut victims);
-        }
+        let slots = &self.slots;
+        self.chooser.step(&self.batch, wanted, max_victims, &mut victims, || residents(slots));
         self.batch.clear();
         self.free.append(&mut self.held_back);
         let mut freed = 0;
@@ -245,21 +237,17 @@ impl Table {
         self.victims = victims;
         freed
     }
+}
 
-    /// Goes on with a native strategy, which is told of everything that is there.
-    fn fall_back(&mut self, wanted: u64, max_victims: usize, victims: &mut Vec<EntryId>) {
-        let mut residents = Batch::default();
-        for (slot, Slot { generation, occupant }) in self.slots.iter().enumerate() {
-            if let Some(Occupant { hash, resident }) = occupant {
-                residents.inserted.push(EntryId::new(slot as u32, *generation).0);
-                residents.hashes.push(*hash);
-                residents.weights.push(resident.weight);
-            }
+/// Everything that is there, as if it came in just now.
+fn residents(slots: &[Slot]) -> Batch {
+    let mut residents = Batch::default();
+    for (slot, Slot { generation, occupant }) in slots.iter().enumerate() {
+        if let Some(Occupant { hash, resident }) = occupant {
+            residents.inserted.push(EntryId::new(slot as u32, *generation).0);
+            residents.hashes.push(*hash);
+            residents.weights.push(resident.weight);
         }
-        let mut lru = Lru::default();
-        lru.note(&residents);
-        lru.choose(wanted, max_victims, victims);
-        *self.strategy.get_mut() = Box::new(lru);
-        self.strategy_failed = true;
     }
+    residents
 }

@@ -149,9 +149,9 @@ struct PluginLine {
 fn announce(output: &Output, config: &Config, host: &Host, server: &Server, took: Duration) -> Result<(), Failure> {
     let plugins = host.plugins().iter().map(|plugin| PluginLine {
         plugin: plugin.name.to_string(),
-        kind: plugin.kind.as_str(),
+        kind: plugin.plugin.interface().kind.as_str(),
         store: plugin.store.to_string(),
-        digest: plugin.digest.to_string(),
+        digest: plugin.plugin.digest().to_string(),
     });
     let ready = Ready {
         s3: server.s3_address(),

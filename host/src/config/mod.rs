@@ -13,6 +13,7 @@ mod check;
 mod entries;
 mod error;
 mod graph;
+mod limits;
 mod locate;
 mod name;
 mod period;
@@ -26,6 +27,7 @@ mod store;
 mod summary;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -33,9 +35,10 @@ use serde::{Deserialize, Serialize};
 
 pub use cache::{CacheConfig, EvictionPolicy};
 pub use error::{ConfigError, Position, Problem};
+pub use limits::{PluginLimits, PluginRestart};
 pub use name::{AccessKey, GrantName, PluginName, Region};
 pub use period::Period;
-pub use plugin::{ComponentSource, Grants, PluginConfig, PluginLimits};
+pub use plugin::{ComponentSource, Grants, PluginConfig};
 pub use secret::Secret;
 pub use server::{AdminConfig, Credential, ListenAddress, S3Config, ServerConfig};
 pub use size::Size;
@@ -57,6 +60,9 @@ pub struct Config {
     /// The plugins, by name.
     #[serde(default, deserialize_with = "entries::deserialize")]
     pub plugins: BTreeMap<PluginName, PluginConfig>,
+    /// The memory that all plugins may have together.
+    #[serde(default = "plugin_memory")]
+    pub plugin_memory: Size,
     /// The stores, by name.
     #[serde(default, deserialize_with = "entries::by_store")]
     pub stores: BTreeMap<StoreName, StorageConfig>,
@@ -77,6 +83,10 @@ fn note_users(users: &mut Vec<String>, name: &str, plugin: &PluginName, store: &
     if store.lifecycle.as_ref().is_some_and(|lifecycle| lifecycle.policies.contains(plugin)) {
         users.push(format!("lifecycle of {name}"));
     }
+}
+
+fn plugin_memory() -> Size {
+    Size::mebibytes(NonZeroU64::new(2 << 10).expect("2,048 is not 0"))
 }
 
 fn data_dir() -> PathBuf {

@@ -17,6 +17,12 @@ impl Period {
         Self(Duration::from_secs(count))
     }
 
+    /// So many milliseconds, which must not be 0.
+    pub(super) const fn milliseconds(count: u64) -> Self {
+        assert!(count > 0);
+        Self(Duration::from_millis(count))
+    }
+
     /// The same as what the standard library counts in.
     pub fn as_duration(self) -> Duration {
         self.0

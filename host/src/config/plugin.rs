@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -10,9 +9,8 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 use super::entries;
+use super::limits::{PluginLimits, PluginRestart};
 use super::name::GrantName;
-use super::period::Period;
-use super::size::Size;
 use crate::object::StoreName;
 
 /// A plugin: which component, its settings, and what it may reach and use.
@@ -26,6 +24,8 @@ pub struct PluginConfig {
     pub grants: Grants,
     /// What it may use.
     pub limits: PluginLimits,
+    /// When it is started again after it failed.
+    pub restart: PluginRestart,
 }
 
 /// Where a component comes from.
@@ -59,6 +59,9 @@ struct Written {
     /// What it may use.
     #[serde(default)]
     limits: PluginLimits,
+    /// When it is started again after it failed.
+    #[serde(default)]
+    restart: PluginRestart,
 }
 
 impl<'de> Deserialize<'de> for PluginConfig {
@@ -73,7 +76,7 @@ impl<'de> Deserialize<'de> for PluginConfig {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PluginConfig, A::Error> {
-                let Written { path, source, config, grants, limits } =
+                let Written { path, source, config, grants, limits, restart } =
                     Written::deserialize(MapAccessDeserializer::new(map))?;
                 let component = match (path, source) {
                     (Some(path), None) => ComponentSource::Path(path),
@@ -89,7 +92,7 @@ impl<'de> Deserialize<'de> for PluginConfig {
                         ));
                     }
                 };
-                Ok(PluginConfig { component, config, grants, limits })
+                Ok(PluginConfig { component, config, grants, limits, restart })
             }
         }
 
@@ -99,12 +102,12 @@ impl<'de> Deserialize<'de> for PluginConfig {
 
 impl Serialize for PluginConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { component, config, grants, limits } = self.clone();
+        let Self { component, config, grants, limits, restart } = self.clone();
         let (path, source) = match component {
             ComponentSource::Path(path) => (Some(path), None),
             ComponentSource::Source(source) => (None, Some(source)),
         };
-        Written { path, source, config, grants, limits }.serialize(serializer)
+        Written { path, source, config, grants, limits, restart }.serialize(serializer)
     }
 }
 
@@ -130,33 +133,4 @@ pub struct Grants {
     /// Stores that a provider plugin may build on: the plugin's word for each, and the store.
     #[serde(default, deserialize_with = "entries::to_stores", skip_serializing_if = "BTreeMap::is_empty")]
     pub stores: BTreeMap<GrantName, StoreName>,
-}
-
-/// What a plugin may use before a call of it ends in an error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct PluginLimits {
-    /// The memory of one instance.
-    pub memory: Size,
-    /// How long one call may take; absent: 10s, and 50ms for an eviction strategy, which a cache waits for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub call_timeout: Option<Period>,
-    /// How many instances of a provider run at most, each with a memory of its own; more than 1 only if it keeps nothing
-    /// there between calls.
-    #[schemars(range(min = 1))]
-    pub instances: NonZeroU32,
-    /// Bodies up to this size cross to and from the plugin in one piece; larger ones as a stream.
-    pub whole_body: Size,
-}
-
-/// 64 MiB of memory, one instance, bodies up to 1 MiB in one piece.
-impl Default for PluginLimits {
-    fn default() -> Self {
-        Self {
-            memory: Size::mebibytes(NonZeroU64::new(64).expect("64 is not 0")),
-            call_timeout: None,
-            instances: NonZeroU32::MIN,
-            whole_body: Size::mebibytes(NonZeroU64::MIN),
-        }
-    }
 }

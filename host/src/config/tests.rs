@@ -80,7 +80,7 @@ fn a_parse_error_says_where_and_what_would_do() {
         ),
         (
             "compression: zstd\n",
-            "larder.yaml:1:1: unknown key `compression`; known here: data_dir, server, plugins, stores, new_buckets",
+            "larder.yaml:1:1: unknown key `compression`; known here: data_dir, server, plugins, plugin_memory, stores, new_buckets",
         ),
         (
             "stores:\n  one:\n    provider_type: [file]\n",

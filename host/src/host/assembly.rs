@@ -9,32 +9,20 @@ use futures::future::BoxFuture;
 use tracing::info;
 
 use super::HostError;
+use super::plugins::{self, PluginUse};
 use crate::cache::{self, CacheManager};
 use crate::config::{ComponentSource, Config, EvictionPolicy, PluginName, StorageConfig, StorageType};
 use crate::lifecycle::LifecyclePolicy;
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
 use crate::object::StoreName;
-use crate::plugin::{Digest, Grants, Kind, Limits, Plugin, PluginError, PluginOptions, PluginRuntime, build};
+use crate::plugin::{Grants, Plugin, PluginError, PluginRuntime, build};
 use crate::provider::StorageProvider;
 use crate::provider::file::FileStorageProvider;
 use crate::provider::memory::MemoryStorageProvider;
 
 /// The folder of compiled plugins, in the data folder.
 const COMPILED: &str = "compiled";
-
-/// A plugin at work.
-#[derive(Clone, Debug)]
-pub struct PluginUse {
-    /// Its name in the configuration.
-    pub name: PluginName,
-    /// What it is.
-    pub kind: Kind,
-    /// The digest of its component.
-    pub digest: Digest,
-    /// The store that it works for.
-    pub store: StoreName,
-}
 
 /// Stores in the making. A store that plugins of others are granted is made before those, once.
 pub(super) struct Assembly<'a> {
@@ -60,8 +48,9 @@ impl<'a> Assembly<'a> {
     ///
     /// # Errors
     /// [`HostError::Runtime`].
-    pub(super) fn runtime(data_dir: &Path) -> Result<PluginRuntime, HostError> {
-        PluginRuntime::new(data_dir.join(COMPILED)).map_err(HostError::Runtime)
+    pub(super) fn runtime(config: &Config, data_dir: &Path) -> Result<PluginRuntime, HostError> {
+        let runtime = PluginRuntime::new(data_dir.join(COMPILED)).map_err(HostError::Runtime)?;
+        Ok(runtime.with_memory(usize::try_from(config.plugin_memory.bytes()).unwrap_or(usize::MAX)))
     }
 
     /// Builds those of the plugins that are built from source and are stale.
@@ -187,29 +176,12 @@ impl<'a> Assembly<'a> {
             stores.insert(word.as_str().to_owned(), Arc::new(granted) as Arc<dyn StorageProvider>);
         }
         let component = component(&config.component)?;
-        let limits = Limits {
-            memory: usize::try_from(config.limits.memory.bytes()).unwrap_or(usize::MAX),
-            call_timeout: config.limits.call_timeout.map(|timeout| timeout.as_duration()),
-            instances: usize::try_from(config.limits.instances.get()).unwrap_or(usize::MAX),
-            whole_body: usize::try_from(config.limits.whole_body.bytes()).unwrap_or(usize::MAX),
-            ..Limits::default()
-        };
-        let options = PluginOptions {
-            name: name.as_str().into(),
-            settings: config.config.clone(),
-            grants: Grants { stores },
-            limits,
-        };
+        let options = plugins::options(name, store, config, Grants { stores });
         let loaded = self.runtime.load(&component, options).await.and_then(|plugin| Ok((part(&plugin)?, plugin)));
         let (part, plugin) = loaded.map_err(|error| HostError::Plugin { plugin: name.clone(), component, error })?;
         let kind = plugin.interface().kind;
         info!(plugin = name.as_str(), kind = kind.as_str(), store = store.as_str(), "plugin loaded");
-        self.plugins.push(PluginUse {
-            name: name.clone(),
-            kind,
-            digest: plugin.digest().clone(),
-            store: store.clone(),
-        });
+        self.plugins.push(PluginUse { name: name.clone(), store: store.clone(), plugin });
         Ok(part)
     }
 }

@@ -10,7 +10,7 @@ use super::PluginUse;
 use crate::error::{Error, Result};
 use crate::manager::StorageManager;
 use crate::monitor::Health;
-use crate::plugin::Kind;
+use crate::plugin::{Kind, PluginState};
 use crate::provider::ListQuery;
 use crate::scheduler::{TaskOutcome, TaskStatus};
 
@@ -71,12 +71,12 @@ impl HealthChecker {
         let answers = join_all(asked).await;
         let plugins = self.plugins.iter().map(|plugin| {
             let store = self.stores.iter().position(|store| *store.name() == plugin.store);
-            let answer = match (plugin.kind, store) {
+            let answer = supervised(plugin).and_then(|()| match (plugin.plugin.interface().kind, store) {
                 (Kind::Provider, Some(store)) => answers[store].clone(),
                 (Kind::Eviction, Some(store)) => strategies(&self.stores[store]),
                 (Kind::Lifecycle, _) => self.last_run(plugin),
                 (_, None) => Ok(()),
-            };
+            });
             PartHealth::of(format!("{} for {}", plugin.name, plugin.store), answer)
         });
         let plugins = plugins.collect();
@@ -99,6 +99,22 @@ async fn ask(store: &StorageManager) -> Result<()> {
     match timeout(PATIENCE, store.list_data(&query)).await {
         Ok(page) => page.map(|_| ()),
         Err(_) => Err(Error::timeout(format!("its provider did not answer within {} s", PATIENCE.as_secs()))),
+    }
+}
+
+/// A plugin that is not started again for now is not ready, whatever its last answer was.
+fn supervised(plugin: &PluginUse) -> Result<()> {
+    let status = plugin.plugin.status();
+    let why =
+        || status.last_failure.as_ref().map_or(String::new(), |failure| format!("; its last: {}", failure.message));
+    match status.state {
+        PluginState::Running => Ok(()),
+        PluginState::BackingOff { .. } => Err(Error::unavailable(format!("it is backing off after failures{}", why()))),
+        PluginState::Quarantined { since } => Err(Error::unavailable(format!(
+            "it is quarantined since {}, after failing too often{}",
+            since.format("%FT%TZ"),
+            why()
+        ))),
     }
 }
 

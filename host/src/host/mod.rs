@@ -8,6 +8,7 @@ mod catalog;
 mod data_dir;
 mod error;
 mod health;
+mod plugins;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -18,10 +19,10 @@ use parking_lot::RwLock;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-pub use assembly::PluginUse;
 pub use data_dir::{DataDir, RunFile};
 pub use error::HostError;
 pub use health::{HealthChecker, PartHealth, Readiness};
+pub use plugins::PluginUse;
 
 use assembly::Assembly;
 use catalog::Catalog;
@@ -77,7 +78,8 @@ impl Host {
         let mut catalog = Catalog::open(data_dir.path())?;
         Assembly::build_stale(&config, used_plugins(&config), progress).await?;
 
-        let runtime = Assembly::runtime(data_dir.path())?;
+        let runtime = Assembly::runtime(&config, data_dir.path())?;
+        runtime.register(monitor.registry()).map_err(HostError::Runtime)?;
         let mut assembly = Assembly::new(&config, data_dir.path(), &runtime, &monitor);
         for name in config.stores.keys() {
             assembly.store(name).await?;
@@ -130,7 +132,7 @@ impl Host {
             Assembly::build_stale(config, std::iter::once(plugin), progress).await?;
         }
         let monitor = StorageMonitor::new()?;
-        let runtime = Assembly::runtime(data_dir.path())?;
+        let runtime = Assembly::runtime(config, data_dir.path())?;
         Assembly::new(config, data_dir.path(), &runtime, &monitor).provider(name, store).await
     }
 

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -9,27 +10,35 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::metrics::Meter;
+use super::operation::Operation;
 use crate::error::Error;
+
+/// The least that a plugin must move of a body, in bytes a second: what it may take beyond the time of a call.
+const BODY_RATE: u32 = 16 << 10;
 
 /// The time that one call may take, and what it came to if it failed.
 ///
-/// It stands still while the plugin waits for its caller to send or to take bytes, and begins anew with each piece of a
-/// body, since a large body takes long without anything being wrong.
+/// It stands still while the plugin waits for its caller to send or to take bytes. Bytes that move give time back, up to
+/// all of it: a large body takes long without anything being wrong, but a trickle does not keep a call alive.
 #[derive(Clone, Debug)]
 pub(super) struct CallClock(Arc<Call>);
 
 #[derive(Debug)]
 struct Call {
-    operation: &'static str,
+    operation: Operation,
+    started: Instant,
     limit: Duration,
     reading: Mutex<Reading>,
+    /// The instance that the call is on.
+    instance: AtomicU64,
     failure: OnceLock<Error>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Reading {
     Running { deadline: Instant },
-    Paused,
+    Paused { remaining: Duration },
 }
 
 /// A call took longer than it may.
@@ -37,29 +46,62 @@ enum Reading {
 pub(super) struct Elapsed;
 
 impl CallClock {
-    pub(super) fn start(operation: &'static str, limit: Duration) -> Self {
-        let reading = Mutex::new(Reading::Running { deadline: Instant::now() + limit });
-        Self(Arc::new(Call { operation, limit, reading, failure: OnceLock::new() }))
+    pub(super) fn start(operation: Operation, limit: Duration) -> Self {
+        let started = Instant::now();
+        let reading = Mutex::new(Reading::Running { deadline: started + limit });
+        Self(Arc::new(Call {
+            operation,
+            started,
+            limit,
+            reading,
+            instance: AtomicU64::new(0),
+            failure: OnceLock::new(),
+        }))
     }
 
     /// What the call does.
-    pub(super) fn operation(&self) -> &'static str {
+    pub(super) fn operation(&self) -> Operation {
         self.0.operation
+    }
+
+    /// When it began.
+    pub(super) fn started(&self) -> Instant {
+        self.0.started
     }
 
     /// The plugin waits for its caller.
     pub(super) fn pause(&self) {
-        *self.0.reading.lock() = Reading::Paused;
+        let mut reading = self.0.reading.lock();
+        if let Reading::Running { deadline } = *reading {
+            *reading = Reading::Paused { remaining: deadline.saturating_duration_since(Instant::now()) };
+        }
     }
 
-    /// The plugin has the word, and all of its time.
-    pub(super) fn restart(&self) {
-        *self.0.reading.lock() = Reading::Running { deadline: Instant::now() + self.0.limit };
+    /// The plugin has the word again, and so many bytes of a body moved.
+    pub(super) fn advance(&self, bytes: usize) {
+        let mut reading = self.0.reading.lock();
+        let now = Instant::now();
+        let remaining = match *reading {
+            Reading::Running { deadline } => deadline.saturating_duration_since(now),
+            Reading::Paused { remaining } => remaining,
+        };
+        let earned = Duration::from_secs(bytes as u64) / BODY_RATE;
+        *reading = Reading::Running { deadline: now + (remaining + earned).min(self.0.limit) };
     }
 
     /// Whether the call's time is over.
     pub(super) fn is_over(&self) -> bool {
         matches!(*self.0.reading.lock(), Reading::Running { deadline } if deadline <= Instant::now())
+    }
+
+    /// It is run on the instance of this number.
+    pub(super) fn run_on(&self, instance: u64) {
+        self.0.instance.store(instance, Relaxed);
+    }
+
+    /// The instance that it was run on, or 0.
+    pub(super) fn instance(&self) -> u64 {
+        self.0.instance.load(Relaxed)
     }
 
     /// The call failed with its instance. What is said first holds.
@@ -76,10 +118,13 @@ impl CallClock {
     fn deadline(&self) -> Instant {
         match *self.0.reading.lock() {
             Reading::Running { deadline } => deadline,
-            Reading::Paused => Instant::now() + self.0.limit,
+            Reading::Paused { remaining } => Instant::now() + remaining.max(RECHECK),
         }
     }
 }
+
+/// How soon a call is looked at again whose clock stands still.
+const RECHECK: Duration = Duration::from_millis(100);
 
 /// The clocks of the calls that run on one instance.
 #[derive(Clone, Debug, Default)]
@@ -99,23 +144,34 @@ impl Clocks {
         std::mem::take(&mut *self.0.lock())
     }
 
-    /// Something moved, and it can not be said for which of the calls.
-    pub(super) fn restart(&self) {
-        for clock in &*self.0.lock() {
-            clock.restart();
+    /// What the only call that runs does; nothing if there are several.
+    pub(super) fn only_operation(&self) -> Option<Operation> {
+        match &self.0.lock()[..] {
+            [only] => Some(only.operation()),
+            _ => None,
         }
     }
 
-    /// Runs `future` for as long as all calls have time.
+    /// So many bytes moved, and it can not be said for which of the calls.
+    pub(super) fn advance(&self, bytes: usize) {
+        for clock in &*self.0.lock() {
+            clock.advance(bytes);
+        }
+    }
+
+    /// Runs `future` for as long as all calls have time, and measures how long threads were busy with it.
     ///
     /// # Errors
     /// [`Elapsed`] if one has none left; the future is then dropped.
-    pub(super) async fn within<F: Future>(&self, future: F) -> Result<F::Output, Elapsed> {
+    pub(super) async fn within<F: Future>(&self, meter: &Meter, future: F) -> Result<F::Output, Elapsed> {
         let mut future = pin!(future);
         // Most calls are done when they are first looked at, and need no alarm.
         let mut alarm = pin!(None::<Sleep>);
         poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            let begun = Instant::now();
+            let poll = future.as_mut().poll(cx);
+            meter.was_busy(begun.elapsed());
+            if let Poll::Ready(output) = poll {
                 return Poll::Ready(Ok(output));
             }
             loop {
@@ -158,11 +214,11 @@ impl Pace {
         }
     }
 
-    /// The stream moved.
-    pub(super) fn advance(&self) {
+    /// So many bytes moved.
+    pub(super) fn advance(&self, bytes: usize) {
         match self {
-            Self::Call(clock) => clock.restart(),
-            Self::Instance(clocks) => clocks.restart(),
+            Self::Call(clock) => clock.advance(bytes),
+            Self::Instance(clocks) => clocks.advance(bytes),
         }
     }
 }
@@ -171,41 +227,61 @@ impl Pace {
 mod tests {
     use std::future::pending;
 
+    use futures::future::BoxFuture;
     use tokio::time::sleep;
 
+    use super::super::metrics::Metrics;
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(10);
 
     fn one_call() -> (Clocks, CallClock) {
-        let (clocks, clock) = (Clocks::default(), CallClock::start("test", LIMIT));
+        let (clocks, clock) = (Clocks::default(), CallClock::start(Operation::Store, LIMIT));
         clocks.add(clock.clone());
         (clocks, clock)
+    }
+
+    fn meter() -> Meter {
+        Metrics::new().unwrap().meter(&"plugin".into(), &"store".into())
     }
 
     #[tokio::test(start_paused = true)]
     async fn time_is_up_when_nothing_happens() {
         let start = Instant::now();
         let (clocks, clock) = one_call();
-        assert!(clocks.within(pending::<()>()).await.is_err());
+        assert!(clocks.within(&meter(), pending::<()>()).await.is_err());
         assert!(clock.is_over());
         assert_eq!(start.elapsed().as_secs(), 10);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiting_for_the_caller_does_not_count_and_each_piece_counts_alone() {
+    async fn waiting_for_the_caller_does_not_count_and_bytes_give_time_back() {
         let (clocks, clock) = one_call();
         let script = async {
             sleep(Duration::from_secs(9)).await;
             clock.pause();
             sleep(Duration::from_secs(1000)).await;
-            clock.restart();
+            clock.advance(1 << 20);
             sleep(Duration::from_secs(9)).await;
             "done"
         };
-        assert_eq!(clocks.within(script).await.unwrap(), "done");
-        clock.restart();
-        assert!(clocks.within(pending::<()>()).await.is_err());
+        assert_eq!(clocks.within(&meter(), script).await.unwrap(), "done");
+        clock.advance(1 << 20);
+        assert!(clocks.within(&meter(), pending::<()>()).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trickle_of_bytes_does_not_keep_a_call_alive() {
+        let start = Instant::now();
+        let (clocks, clock) = one_call();
+        let trickle = async {
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                clock.advance(1);
+            }
+        };
+        assert!(clocks.within::<BoxFuture<'_, ()>>(&meter(), Box::pin(trickle)).await.is_err());
+        assert!(start.elapsed() < LIMIT + Duration::from_secs(2), "{:?}", start.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
@@ -213,12 +289,12 @@ mod tests {
         let (clocks, first) = one_call();
         let script = async {
             sleep(Duration::from_secs(5)).await;
-            clocks.add(CallClock::start("joined", LIMIT));
+            clocks.add(CallClock::start(Operation::List, LIMIT));
             clocks.remove(&first);
             pending::<()>().await;
         };
         let start = Instant::now();
-        assert!(clocks.within(script).await.is_err());
+        assert!(clocks.within(&meter(), script).await.is_err());
         assert_eq!(start.elapsed().as_secs(), 15);
         assert_eq!(clocks.take().len(), 1);
     }

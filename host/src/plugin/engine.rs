@@ -3,12 +3,16 @@
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, Strategy};
+use tracing::debug;
+use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
 
 use super::{Kind, PluginError};
 
 /// How often the epoch advances: how finely the time of a guest that never returns is measured.
 pub(super) const TICK: Duration = Duration::from_millis(5);
+
+/// How many instances an engine's pool has room for.
+const INSTANCES: u32 = 2048;
 
 /// Support for concurrent calls belongs to an engine as a whole and makes small synchronous calls 3 to 7 times slower;
 /// so providers have an engine with it, and eviction strategies and lifecycle policies share one without.
@@ -24,11 +28,15 @@ impl Engines {
     /// # Errors
     /// [`PluginError::Runtime`] on a platform that wasmtime does not support.
     pub(super) fn new() -> Result<Self, PluginError> {
+        // A pool reserves address space for all instances that there may ever be, which a limit of the system (such as
+        // `ulimit -v`) can rule out; without it an instance costs a few more system calls.
+        let pooled = || Engine::new(Config::new().allocation_strategy(pool()));
+        let is_pooled = pooled().inspect_err(|error| debug!("plugins run without a pool: {error:#}")).is_ok();
         let engine = |concurrent| {
             let mut config = Config::new();
             config
                 .strategy(Strategy::Cranelift)
-                .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+                .allocation_strategy(if is_pooled { pool() } else { InstanceAllocationStrategy::OnDemand })
                 .wasm_component_model(true)
                 .wasm_component_model_async(concurrent)
                 .concurrency_support(concurrent)
@@ -65,6 +73,25 @@ impl Engines {
             Kind::Eviction | Kind::Lifecycle => &self.synchronous,
         }
     }
+}
+
+/// Room for the instances of all plugins, at 4 GiB of address space for each memory: what a 32-bit memory can grow to, so
+/// that limits are the plugins' own. It takes 8 TiB of the 128 that a process has on x86-64.
+fn pool() -> InstanceAllocationStrategy {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(INSTANCES)
+        .total_core_instances(4 * INSTANCES)
+        .total_memories(INSTANCES)
+        .total_tables(2 * INSTANCES)
+        .total_stacks(INSTANCES)
+        .max_memory_size(4 << 30)
+        .max_core_instance_size(16 << 20)
+        .max_component_instance_size(16 << 20)
+        .table_elements(100_000)
+        .max_unused_warm_slots(64)
+        .linear_memory_keep_resident(64 << 10)
+        .async_stack_keep_resident(16 << 10);
+    InstanceAllocationStrategy::Pooling(pool)
 }
 
 /// How many ticks a guest has for `time`. At least two: the epoch may advance right after the deadline is set.

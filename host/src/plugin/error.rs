@@ -30,6 +30,12 @@ pub enum PluginError {
     /// It imports what was not granted.
     #[error("{0}")]
     Ungranted(String),
+    /// The compiler takes too long.
+    #[error("it was not compiled within {} (limits.compile_time)", humantime::format_duration(*limit))]
+    CompileTime {
+        /// How long it may take.
+        limit: std::time::Duration,
+    },
     /// The compiler does not take it.
     #[error("it does not compile: {0}")]
     Compile(String),

@@ -1,13 +1,9 @@
 //! What went wrong in a plugin, for its callers and for the operator.
 
-use std::time::Duration;
-
-use tracing::error;
 use wasmtime::Trap;
 
 use super::clock::Elapsed;
-use super::limits::Limiter;
-use crate::error::Error;
+use super::limits::Breach;
 
 /// Why an instance is of no more use.
 #[derive(Debug)]
@@ -16,6 +12,8 @@ pub(super) enum Fault {
     Trap(wasmtime::Error),
     /// It did not answer in time.
     Timeout,
+    /// It answered what the contract rules out.
+    Contract(String),
 }
 
 impl From<Elapsed> for Fault {
@@ -24,32 +22,61 @@ impl From<Elapsed> for Fault {
     }
 }
 
-impl Fault {
-    /// Tells the operator, once, with the guest's backtrace; and makes the error that the caller gets.
-    pub(super) fn report(self, plugin: &str, operation: &str, limit: Duration, limiter: &Limiter) -> Error {
-        let error = match &self {
-            Self::Timeout => timeout(plugin, operation, limit),
-            Self::Trap(trap) => match (limiter.breach(), trap.downcast_ref::<Trap>()) {
-                (Some(breach), _) => Error::exhausted(format!("the plugin {plugin} was stopped: {breach}")),
-                (None, Some(Trap::Interrupt)) => timeout(plugin, operation, limit),
-                (None, Some(trap)) => Error::unavailable(format!("the plugin {plugin} failed: {trap}")),
-                (None, None) => Error::unavailable(format!("the plugin {plugin} failed: {}", trap.root_cause())),
-            },
-        };
+/// What a fault comes to: the value of the label `fault`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FaultKind {
+    /// A trap that is none of the others: a panic, mostly.
+    Trap,
+    /// It used more stack than there is.
+    StackOverflow,
+    /// It did not answer within `limits.call_timeout`.
+    Timeout,
+    /// It wanted more memory than `limits.memory`.
+    Memory,
+    /// It wanted larger tables than `limits.table_entries`.
+    Tables,
+    /// It wanted memory where all plugins together have as much as `plugin_memory` allows.
+    TotalMemory,
+    /// It handed more to the host in one piece than `limits.returned`.
+    Returned,
+    /// It answered what the contract rules out.
+    Contract,
+}
+
+impl FaultKind {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
-            Self::Timeout => error!(plugin, operation, "{error}; the instance is dropped"),
-            Self::Trap(trap) => error!(plugin, operation, "{error}; the instance is dropped\n{trap:?}"),
+            Self::Trap => "trap",
+            Self::StackOverflow => "stack-overflow",
+            Self::Timeout => "timeout",
+            Self::Memory => "memory",
+            Self::Tables => "tables",
+            Self::TotalMemory => "total-memory",
+            Self::Returned => "returned",
+            Self::Contract => "contract",
         }
-        error
     }
 }
 
-/// What callers get whose calls ran beside one that took too long.
-pub(super) fn interrupted(plugin: &str) -> Error {
-    Error::unavailable(format!("the plugin {plugin} was restarted, since another call did not end in time"))
+impl Fault {
+    /// What the fault comes to, given the limit that the instance ran into, if it ran into one.
+    pub(super) fn kind(&self, breach: Option<&Breach>) -> FaultKind {
+        match self {
+            Self::Timeout => FaultKind::Timeout,
+            Self::Contract(_) => FaultKind::Contract,
+            Self::Trap(error) => match (breach, error.downcast_ref::<Trap>()) {
+                (Some(breach), _) => breach.kind(),
+                (None, Some(Trap::Interrupt)) => FaultKind::Timeout,
+                (None, Some(Trap::StackOverflow)) => FaultKind::StackOverflow,
+                (None, Some(_)) => FaultKind::Trap,
+                (None, None) if passed_hostcall_fuel(error) => FaultKind::Returned,
+                (None, None) => FaultKind::Trap,
+            },
+        }
+    }
 }
 
-fn timeout(plugin: &str, operation: &str, limit: Duration) -> Error {
-    let limit = humantime::format_duration(limit);
-    Error::timeout(format!("the plugin {plugin} did not finish {operation} within {limit} (limits.call_timeout)"))
+/// Whether a guest handed over more than `Store::set_hostcall_fuel` allows. wasmtime has no type for that error.
+fn passed_hostcall_fuel(error: &wasmtime::Error) -> bool {
+    error.root_cause().to_string().contains("fuel allocated for hostcalls has been exhausted")
 }

@@ -1,30 +1,26 @@
 //! The instances of a provider plugin: made when needed, shared by calls, dropped when they fail.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
-use futures::channel::oneshot;
-use futures::future::BoxFuture;
-use futures::stream::{FuturesUnordered, StreamExt};
+use futures::FutureExt;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use wasmtime::component::Accessor;
-use wasmtime::{Engine, Store};
+use tokio::sync::Semaphore;
 
-use super::bindings::provider::exports::larder::plugin::provider::Guest;
-use super::bindings::provider::{StorageProvider, StorageProviderPre};
+use super::bindings::provider::larder::plugin::types as wit;
 use super::clock::CallClock;
-use super::convert::error_from_plugin;
 use super::detached::Detached;
-use super::fault::{self, Fault};
-use super::limits::Limits;
-use super::log::RateLimit;
-use super::state::State;
-use super::{Grants, Kind};
+use super::fault::Fault;
+use super::instance::{Bell, Instance, Template};
+use super::metrics::{CallOutcome, Refusal};
+use super::operation::Operation;
+use super::supervisor::{Life, Supervisor};
+use super::work::{Answer, AnyJob, Call, Job, Work};
 use crate::error::{Error, Result};
-
-/// How many calls one instance has at a time, running and waiting to run.
-const CALLS_PER_INSTANCE: usize = 64;
 
 /// The instances of one plugin.
 ///
@@ -32,28 +28,30 @@ const CALLS_PER_INSTANCE: usize = 64;
 /// tasks. Calls that come meanwhile join that event loop, and run while the others wait for something. When the driver has
 /// its answer and goes, the loop is carried on by a task of its own until no call is left.
 pub(super) struct Instances {
-    pub(super) plugin: Arc<str>,
-    limits: Limits,
-    engine: Engine,
-    pre: StorageProviderPre<State>,
-    settings: String,
-    grants: Arc<Grants>,
-    log: Arc<RateLimit>,
+    template: Template,
     /// One for each call that there may be.
-    permits: Arc<Semaphore>,
-    /// One for each instance that there may be; locked to place a call and to take the next, never over an await.
-    slots: Mutex<Vec<Slot>>,
+    permits: Semaphore,
+    /// Locked to place a call and to take the next, never over an await.
+    slots: Mutex<Slots>,
+}
+
+struct Slots {
+    slots: Vec<Slot>,
+    /// How many instances there were.
+    made: u64,
 }
 
 /// A place for an instance.
-#[derive(Default)]
 struct Slot {
     state: SlotState,
+    /// The number of the instance that is or was here last; no other one has it.
+    instance: u64,
+    life: Life,
     /// Calls that joined and are not yet run.
-    joined: VecDeque<Job>,
+    joined: VecDeque<AnyJob>,
     /// How many calls there are, running ones included.
     calls: usize,
-    arrived: Arc<Notify>,
+    bell: Arc<Bell>,
 }
 
 #[derive(Default)]
@@ -62,66 +60,42 @@ enum SlotState {
     Vacant,
     Idle(Box<Instance>),
     Driven,
+    /// Driven, and to be dropped when its calls have ended: it broke a promise. None joins it any more.
+    Condemned,
 }
 
-/// An instance, opened.
-struct Instance {
-    store: Store<State>,
-    provider: StorageProvider,
+/// What a plugin returned, and the number of the instance that did.
+pub(super) struct Reply<T> {
+    pub(super) value: Result<T, wit::Error>,
+    pub(super) instance: u64,
 }
 
-/// A call on its way to an instance.
-struct Job {
-    clock: CallClock,
-    work: Work,
-    _permit: OwnedSemaphorePermit,
-}
-
-type Work = Box<dyn for<'a> FnOnce(&'a Accessor<State>, &'a Guest) -> BoxFuture<'a, wasmtime::Result<()>> + Send>;
-
-/// Where a call gives what it came to. It may go on after that, to send a body.
-pub(super) struct Answer<T> {
-    clock: CallClock,
-    sender: oneshot::Sender<T>,
-}
-
-impl<T> Answer<T> {
-    /// The clock of the call.
-    pub(super) fn clock(&self) -> &CallClock {
-        &self.clock
-    }
-
-    /// Gives it. If the caller has gone, nobody takes it.
-    pub(super) fn give(self, value: T) {
-        let _ = self.sender.send(value);
-    }
-}
-
-enum Placed {
+enum Placed<J> {
     /// To be driven by the caller, on an idle instance or one yet to be made.
-    Driving { slot: usize, instance: Option<Box<Instance>>, job: Job },
+    Driving { slot: usize, instance: Option<Box<Instance>>, job: J },
     /// With a call that drives already.
     Joined,
 }
 
 impl Instances {
-    pub(super) fn new(
-        plugin: Arc<str>,
-        limits: Limits,
-        engine: Engine,
-        pre: StorageProviderPre<State>,
-        settings: String,
-        grants: Grants,
-        log: Arc<RateLimit>,
-    ) -> Self {
-        let permits = Arc::new(Semaphore::new(limits.instances * CALLS_PER_INSTANCE));
-        let slots = Mutex::new((0..limits.instances).map(|_| Slot::default()).collect());
-        Self { plugin, limits, engine, pre, settings, grants: Arc::new(grants), log, permits, slots }
+    pub(super) fn new(template: Template) -> Self {
+        let limits = &template.supervisor.limits;
+        let slot = || Slot {
+            state: SlotState::Vacant,
+            instance: 0,
+            life: Life::begin(),
+            joined: VecDeque::new(),
+            calls: 0,
+            bell: Arc::default(),
+        };
+        let slots = (0..limits.instances).map(|_| slot()).collect();
+        let permits = Semaphore::new(limits.instances.saturating_mul(limits.calls).min(Semaphore::MAX_PERMITS));
+        Self { permits, slots: Mutex::new(Slots { slots, made: 0 }), template }
     }
 
-    /// What the plugin may use.
-    pub(super) fn limits(&self) -> &Limits {
-        &self.limits
+    /// Who watches over them.
+    pub(super) fn supervisor(&self) -> &Arc<Supervisor> {
+        &self.template.supervisor
     }
 
     /// Makes the first instance, which shows that the plugin starts and takes its settings.
@@ -129,203 +103,270 @@ impl Instances {
     /// # Errors
     /// Why it does not.
     pub(super) async fn probe(&self) -> Result<()> {
-        let instance = self.instantiate().await?;
-        self.slots.lock()[0].state = SlotState::Idle(instance);
+        let instance = self.template.instantiate().await?;
+        let mut slots = self.slots.lock();
+        slots.made += 1;
+        let number = slots.made;
+        slots.slots[0].settle(instance, number);
         Ok(())
     }
 
     /// Runs a call, and returns what it answers. If the caller goes away before, the call goes on by itself.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if all instances stay busy. The call itself fails with [`Error::Timeout`],
-    /// [`Error::Exhausted`] or [`Error::Unavailable`] if the plugin does not answer, passes a limit, or traps; its
-    /// instance is then dropped with all calls on it, and the next call has a fresh one.
-    pub(super) async fn call<T: Send + 'static>(
-        self: &Arc<Self>,
-        operation: &'static str,
-        work: impl for<'a> FnOnce(&'a Accessor<State>, &'a Guest, Answer<T>) -> BoxFuture<'a, wasmtime::Result<()>>
-        + Send
-        + 'static,
-    ) -> Result<T> {
-        let permit = self.permit().await?;
-        let clock = CallClock::start(operation, self.limits.timeout(Kind::Provider));
-        let (sender, mut answered) = oneshot::channel();
-        let answer = Answer { clock: clock.clone(), sender };
-        let work: Work = Box::new(move |accessor, guest| work(accessor, guest, answer));
-        let answer = match self.place(Job { clock: clock.clone(), work, _permit: permit }) {
-            Placed::Joined => answered.await,
+    /// [`Error::Unavailable`] if all instances stay busy, or if the plugin may not start again yet. The call itself
+    /// fails with [`Error::Timeout`], [`Error::Exhausted`], [`Error::TooLarge`] or [`Error::Unavailable`] if the plugin
+    /// does not answer, passes a limit, or traps; its instance is then dropped with all calls on it.
+    pub(super) async fn call<W: Work>(self: &Arc<Self>, work: W) -> Result<Reply<W::Reply>> {
+        let supervisor = self.supervisor();
+        supervisor.admit_call()?;
+        self.permit().await?;
+        let clock = CallClock::start(W::OPERATION, supervisor.timeout());
+        let (answer, mut answered) = Answer::new(clock.clone());
+        let placed = self.place(Call { work, answer }, AnyJob::new).inspect_err(|_| self.permits.add_permits(1));
+        let answer = match placed? {
+            Placed::Joined => answered.await.ok(),
             Placed::Driving { slot, instance, job } => {
                 let mut driving = Detached::new(Arc::clone(self).drive(slot, instance, job));
-                tokio::select! {
-                    biased;
-                    answer = &mut answered => answer,
-                    () = &mut driving => answered.await,
-                }
+                poll_fn(|cx| match driving.poll_unpin(cx) {
+                    Poll::Ready(()) => Poll::Ready(answered.try_recv().ok().flatten()),
+                    Poll::Pending => answered.poll_unpin(cx).map(|answer| answer.ok()),
+                })
+                .await
             }
         };
-        answer.map_err(|_| match clock.failure() {
-            Some(error) => error.clone(),
-            None => Error::unavailable(format!("the plugin {} was stopped in the middle of {operation}", self.plugin)),
-        })
-    }
-
-    /// Gives a call to an idle instance, or else to one yet to be made, or else to the one with the fewest calls.
-    fn place(&self, job: Job) -> Placed {
-        let mut slots = self.slots.lock();
-        let order = |slot: &Slot| match slot.state {
-            SlotState::Idle(_) => 0,
-            SlotState::Vacant => 1,
-            SlotState::Driven => 2 + slot.calls,
+        let outcome = match &answer {
+            Some(Ok(_)) => CallOutcome::Ok,
+            Some(Err(_)) => CallOutcome::Error,
+            None => CallOutcome::Fault,
         };
-        // There is at least one instance, as `limits.instances` is at least 1.
-        let chosen = slots.iter().enumerate().min_by_key(|(_, slot)| order(slot)).map_or(0, |(index, _)| index);
-        let slot = &mut slots[chosen];
-        slot.calls += 1;
-        let instance = match std::mem::replace(&mut slot.state, SlotState::Driven) {
-            SlotState::Idle(instance) => Some(instance),
-            SlotState::Vacant => None,
-            SlotState::Driven => {
-                slot.joined.push_back(job);
-                slot.arrived.notify_one();
-                return Placed::Joined;
-            }
-        };
-        Placed::Driving { slot: chosen, instance, job }
-    }
-
-    /// Runs calls on an instance, and on fresh ones after it if it fails, until none is left.
-    async fn drive(self: Arc<Self>, slot: usize, mut instance: Option<Box<Instance>>, first: Job) {
-        let mut next = Some(first);
-        while let Some(job) = next {
-            let made = match instance.take() {
-                Some(instance) => Ok(instance),
-                None => self.instantiate().await,
-            };
-            match made {
-                Ok(mut running) => match self.run(slot, &mut running, job).await {
-                    Ok(()) => instance = Some(running),
-                    Err(fault) => self.fail(fault, slot, &running),
-                },
-                Err(error) => {
-                    job.clock.fail(error);
-                    self.leave(slot, 1);
-                }
-            }
-            next = self.next_or_rest(slot, &mut instance);
+        supervisor.meter.called(W::OPERATION, outcome, clock.started().elapsed());
+        match answer {
+            Some(value) => Ok(Reply { value, instance: clock.instance() }),
+            None => Err(clock.failure().cloned().unwrap_or_else(|| {
+                let (plugin, operation) = (&supervisor.plugin, W::OPERATION.as_str());
+                Error::unavailable(format!("the plugin {plugin} was stopped in the middle of {operation}"))
+            })),
         }
     }
 
-    /// Runs a call, and all that join it, until none is left.
-    async fn run(&self, slot: usize, instance: &mut Instance, first: Job) -> Result<(), Fault> {
-        let Instance { store, provider } = instance;
-        let guest = provider.larder_plugin_provider();
-        let clocks = store.data().clocks.clone();
-        let arrived = Arc::clone(&self.slots.lock()[slot].arrived);
-        clocks.add(first.clock.clone());
-        let loop_ended = store.run_concurrent(async |accessor| {
-            let begin = |job: Job| async {
-                let Job { clock, work, _permit } = job;
-                let ended = work(accessor, guest).await;
-                clocks.remove(&clock);
-                self.leave(slot, 1);
-                ended
-            };
-            let mut running = FuturesUnordered::new();
-            running.push(begin(first));
-            while !running.is_empty() {
-                tokio::select! {
-                    biased;
-                    Some(ended) = running.next() => ended?,
-                    () = arrived.notified() => {}
-                }
-                while let Some(job) = self.slots.lock()[slot].joined.pop_front() {
-                    clocks.add(job.clock.clone());
-                    running.push(begin(job));
+    /// Takes note that an instance answered what the contract rules out, and sees to it that it answers no other call.
+    /// Returns the error for the caller.
+    pub(super) fn condemn(&self, instance: u64, operation: Operation, what: String) -> Error {
+        let (dropped, life) = {
+            let mut slots = self.slots.lock();
+            match slots.slots.iter_mut().find(|slot| slot.instance == instance) {
+                None => (SlotState::Vacant, Life::begin()),
+                Some(slot) => {
+                    let dropped = match std::mem::take(&mut slot.state) {
+                        idle @ SlotState::Idle(_) => idle,
+                        SlotState::Vacant => SlotState::Vacant,
+                        SlotState::Driven | SlotState::Condemned => {
+                            slot.state = SlotState::Condemned;
+                            SlotState::Vacant
+                        }
+                    };
+                    (dropped, slot.life)
                 }
             }
-            Ok(())
-        });
-        clocks.within(loop_ended).await?.and_then(|ended| ended).map_err(Fault::Trap)
+        };
+        drop(dropped);
+        self.supervisor().failed(Fault::Contract(what), operation, None, life)
+    }
+
+    /// Gives a call to an idle instance, or else to one yet to be made, or else to the one with the fewest calls.
+    ///
+    /// # Errors
+    /// None is there, and none may be made now.
+    fn place<J>(&self, job: J, boxed: impl FnOnce(J) -> AnyJob) -> Result<Placed<J>> {
+        let mut slots = self.slots.lock();
+        let idle = slots.slots.iter().position(|slot| matches!(slot.state, SlotState::Idle(_)));
+        let chosen = match idle {
+            Some(idle) => idle,
+            None => self.without_idle(&slots.slots)?,
+        };
+        let slot = &mut slots.slots[chosen];
+        slot.calls += 1;
+        let instance = match std::mem::take(&mut slot.state) {
+            SlotState::Idle(instance) => Some(instance),
+            SlotState::Vacant => None,
+            taken @ (SlotState::Driven | SlotState::Condemned) => {
+                slot.state = taken;
+                slot.joined.push_back(boxed(job));
+                slot.bell.ring();
+                return Ok(Placed::Joined);
+            }
+        };
+        slot.state = SlotState::Driven;
+        Ok(Placed::Driving { slot: chosen, instance, job })
+    }
+
+    /// Where a call goes when no instance is idle.
+    fn without_idle(&self, slots: &[Slot]) -> Result<usize> {
+        let vacant = slots.iter().position(|slot| matches!(slot.state, SlotState::Vacant));
+        let refusal = match vacant.map(|vacant| self.supervisor().admit_start().map(|()| vacant)) {
+            Some(Ok(vacant)) => return Ok(vacant),
+            Some(Err(refusal)) => Some(refusal),
+            None => None,
+        };
+        let order = |slot: &Slot| match slot.state {
+            SlotState::Driven => Some(slot.calls),
+            // Its calls end before these begin.
+            SlotState::Condemned => Some(usize::MAX),
+            SlotState::Idle(_) | SlotState::Vacant => None,
+        };
+        let taken = slots.iter().enumerate().filter_map(|(index, slot)| Some((order(slot)?, index))).min();
+        match (taken, refusal) {
+            (Some((_, index)), _) => Ok(index),
+            (None, Some(refusal)) => Err(refusal),
+            (None, None) => Err(Error::internal("a plugin has no place for an instance")),
+        }
+    }
+
+    /// Runs calls on an instance, and on fresh ones after it if it fails, until none is left.
+    async fn drive<J: Job>(self: Arc<Self>, slot: usize, instance: Option<Box<Instance>>, first: J) {
+        let mut instance = self.serve(slot, instance, first).await;
+        while let Some(job) = self.next_or_rest(slot, &mut instance) {
+            instance = Box::pin(self.serve(slot, instance.take(), job)).await;
+        }
+    }
+
+    /// Runs a call, and all that join it, on an instance that is there or else on a fresh one. Returns the instance if it
+    /// is still good.
+    async fn serve<J: Job>(&self, slot: usize, instance: Option<Box<Instance>>, job: J) -> Option<Box<Instance>> {
+        let mut instance = match instance {
+            Some(instance) => instance,
+            None => match Box::pin(self.make(slot)).await {
+                Ok(instance) => instance,
+                Err(error) => {
+                    job.clock().fail(error);
+                    return None;
+                }
+            },
+        };
+        let (number, bell) = {
+            let slots = self.slots.lock();
+            (slots.slots[slot].instance, Arc::clone(&slots.slots[slot].bell))
+        };
+        job.clock().run_on(number);
+        let joined = || {
+            let job = self.slots.lock().slots[slot].next()?;
+            job.clock().run_on(number);
+            Some(job)
+        };
+        let left = || self.leave(slot, 1);
+        let running = AssertUnwindSafe(instance.run(self.supervisor(), job, &bell, joined, left)).catch_unwind();
+        let panicked = |_| Err(Fault::Trap(wasmtime::Error::msg("a host function panicked")));
+        match running.await.unwrap_or_else(panicked) {
+            Ok(()) => Some(instance),
+            Err(fault) => {
+                self.fail(fault, slot, &instance);
+                None
+            }
+        }
+    }
+
+    async fn make(&self, slot: usize) -> Result<Box<Instance>> {
+        self.supervisor().admit_start()?;
+        let instance = self.template.instantiate().await?;
+        let mut slots = self.slots.lock();
+        slots.made += 1;
+        let number = slots.made;
+        let slot = &mut slots.slots[slot];
+        (slot.state, slot.instance, slot.life) = (SlotState::Driven, number, Life::begin());
+        Ok(instance)
     }
 
     /// Tells the calls on a failed instance what became of them.
     fn fail(&self, fault: Fault, slot: usize, instance: &Instance) {
-        let clocks = instance.store.data().clocks.take();
-        self.leave(slot, clocks.len());
+        let clocks = instance.interrupted();
+        let life = self.slots.lock().slots[slot].life;
+        // The last of them is taken off when the next one is looked for.
+        self.leave(slot, clocks.len() - 1);
         let timeout = matches!(fault, Fault::Timeout);
         let is_at_fault = |clock: &CallClock| !timeout || clock.is_over();
-        let operation = clocks.iter().find(|clock| is_at_fault(clock)).map_or("a call", CallClock::operation);
-        let error = self.report(fault, operation, &instance.store);
+        let operation = clocks.iter().find(|clock| is_at_fault(clock)).map_or(Operation::Open, CallClock::operation);
+        let error = self.supervisor().failed(fault, operation, instance.state().limiter.breach(), life);
         for clock in clocks {
-            clock.fail(if is_at_fault(&clock) { error.clone() } else { fault::interrupted(&self.plugin) });
+            let plugin = &self.supervisor().plugin;
+            clock.fail(if is_at_fault(&clock) {
+                error.clone()
+            } else {
+                Error::unavailable(format!("the plugin {plugin} was restarted, since another call did not end in time"))
+            });
         }
     }
 
     fn leave(&self, slot: usize, calls: usize) {
-        self.slots.lock()[slot].calls -= calls;
+        let mut slots = self.slots.lock();
+        slots.slots[slot].leave(calls);
+        drop(slots);
+        self.permits.add_permits(calls);
     }
 
-    /// The next call, or none; then the instance rests until the next one comes.
-    fn next_or_rest(&self, slot: usize, instance: &mut Option<Box<Instance>>) -> Option<Job> {
+    /// Takes off the last call that ended. Returns the next one, or else lets the instance rest until one comes.
+    fn next_or_rest(&self, slot: usize, instance: &mut Option<Box<Instance>>) -> Option<AnyJob> {
         let mut slots = self.slots.lock();
-        let slot = &mut slots[slot];
+        let slot = &mut slots.slots[slot];
+        slot.leave(1);
+        if matches!(slot.state, SlotState::Condemned) {
+            slot.state = SlotState::Driven;
+            *instance = None;
+        }
         let next = slot.joined.pop_front();
         if next.is_none() {
-            slot.state = instance.take().map_or(SlotState::Vacant, SlotState::Idle);
+            let kept = instance.take().filter(|instance| !self.has_outgrown(instance));
+            slot.state = kept.map_or(SlotState::Vacant, SlotState::Idle);
         }
+        self.permits.add_permits(1);
         next
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit> {
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            return Ok(permit);
-        }
-        let free = Arc::clone(&self.permits).acquire_owned();
-        let patience = self.limits.timeout(Kind::Provider);
-        match tokio::time::timeout(patience, free).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Error::Unavailable {
-                message: format!(
-                    "all {} instances of the plugin {} are busy (limits.instances)",
-                    self.limits.instances, self.plugin
-                ),
-                retry_after: Some(patience),
-            }),
-        }
+    /// The memory of a guest never shrinks. Where instances keep nothing between calls, one that grew to more than half of
+    /// what it may have makes room for a fresh one.
+    fn has_outgrown(&self, instance: &Instance) -> bool {
+        let limits = &self.supervisor().limits;
+        limits.instances > 1 && instance.state().limiter.memory() > limits.memory / 2
     }
 
-    async fn instantiate(&self) -> Result<Box<Instance>> {
-        let mut store = self.new_store();
-        let clocks = store.data().clocks.clone();
-        let clock = CallClock::start("open", self.limits.timeout(Kind::Provider));
-        clocks.add(clock.clone());
-        let instantiated = clocks.within(self.pre.instantiate_async(&mut store)).await;
-        let provider = match instantiated.map_err(Fault::from).and_then(|made| made.map_err(Fault::Trap)) {
-            Ok(provider) => provider,
-            Err(fault) => return Err(self.report(fault, "instantiate", &store)),
-        };
-        let (guest, settings) = (provider.larder_plugin_provider(), self.settings.clone());
-        let opening = store.run_concurrent(async |accessor| guest.call_open(accessor, settings).await);
-        let opened = clocks.within(opening).await;
-        clocks.remove(&clock);
-        match opened.map_err(Fault::from).and_then(|ended| ended.and_then(|ended| ended).map_err(Fault::Trap)) {
-            Ok(Ok(())) => Ok(Box::new(Instance { store, provider })),
-            Ok(Err(error)) => Err(error_from_plugin(error, None)),
-            Err(fault) => Err(self.report(fault, "open", &store)),
+    /// Waits until there is room for a call.
+    async fn permit(&self) -> Result<()> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            permit.forget();
+            return Ok(());
         }
+        let patience = self.supervisor().timeout();
+        let free = pin!(self.permits.acquire());
+        if let Ok(Ok(permit)) = tokio::time::timeout(patience, free).await {
+            permit.forget();
+            return Ok(());
+        }
+        let Supervisor { plugin, limits, meter, .. } = &**self.supervisor();
+        meter.refused(Refusal::Busy);
+        let (instances, calls) = (limits.instances, limits.calls);
+        Err(Error::Unavailable {
+            message: format!(
+                "the plugin {plugin} is busy: each of its instances ({instances}, limits.instances) has as many calls as it \
+                 may ({calls}, limits.calls)"
+            ),
+            retry_after: Some(patience),
+        })
+    }
+}
+
+impl Slot {
+    /// An instance came, and rests.
+    fn settle(&mut self, instance: Box<Instance>, number: u64) {
+        (self.state, self.instance, self.life) = (SlotState::Idle(instance), number, Life::begin());
     }
 
-    fn new_store(&self) -> Store<State> {
-        let state = State::new(Arc::clone(&self.plugin), &self.limits, Arc::clone(&self.grants), Arc::clone(&self.log));
-        let mut store = Store::new(&self.engine, state);
-        store.limiter(|state| &mut state.limiter);
-        // A guest that computes gives way at every other tick, so that others run and the clock is looked at.
-        store.set_epoch_deadline(2);
-        store.epoch_deadline_async_yield_and_update(2);
-        store
+    /// The next call that runs beside the others, unless none may.
+    fn next(&mut self) -> Option<AnyJob> {
+        if matches!(self.state, SlotState::Condemned) { None } else { self.joined.pop_front() }
     }
 
-    fn report(&self, fault: Fault, operation: &str, store: &Store<State>) -> Error {
-        fault.report(&self.plugin, operation, self.limits.timeout(Kind::Provider), &store.data().limiter)
+    fn leave(&mut self, calls: usize) {
+        self.calls -= calls;
+        self.life.answered(calls as u64);
     }
 }

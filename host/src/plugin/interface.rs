@@ -30,6 +30,15 @@ impl Kind {
         }
     }
 
+    /// What a plugin of this kind is, in one word.
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Eviction => "strategy",
+            Self::Lifecycle => "policy",
+        }
+    }
+
     fn export(self) -> String {
         format!("larder:plugin/{}@{VERSION}", self.as_str())
     }

@@ -2,66 +2,127 @@
 
 use std::fmt;
 use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use wasmtime::Store;
 
 use super::bindings::lifecycle::exports::larder::plugin::lifecycle::{
     Candidate as PluginCandidate, Decision as PluginDecision,
 };
 use super::bindings::lifecycle::{LifecyclePolicy as Component, LifecyclePolicyPre};
 use super::convert::error_from_plugin;
+use super::operation::Operation;
 use super::state::State;
-use super::synchronous::Synchronous;
-use crate::error::{Error, Result};
+use super::supervisor::Supervisor;
+use super::synchronous::{Guest, Synchronous};
+use crate::error::Result;
 use crate::lifecycle::{Candidate, Decision, LifecyclePolicy};
 use crate::object::{Timestamp, millis_from_timestamp};
 
 /// A policy that is a component.
-///
-/// `idle` is held only to take an instance and to put it back; calls beyond one at a time have an instance each.
 pub(super) struct PluginLifecyclePolicy {
-    pub(super) plugin: Synchronous,
-    pub(super) pre: LifecyclePolicyPre<State>,
-    pub(super) idle: Mutex<Option<Instance>>,
+    template: ArcSwap<LifecycleTemplate>,
 }
 
-pub(super) struct Instance {
-    store: Store<State>,
+/// What the instances are made of.
+///
+/// `idle` is held only to take an instance and to put it back; calls beyond one at a time have an instance each.
+pub(super) struct LifecycleTemplate {
+    plugin: Synchronous,
+    pre: LifecyclePolicyPre<State>,
+    idle: Mutex<Option<Instance>>,
+}
+
+struct Instance {
+    guest: Guest,
     component: Component,
 }
 
-impl fmt::Debug for PluginLifecyclePolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PluginLifecyclePolicy").field(&self.plugin.plugin).finish()
-    }
-}
-
 impl PluginLifecyclePolicy {
-    /// Makes the first instance, which shows that the plugin starts and takes its settings.
-    ///
-    /// # Errors
-    /// Why it does not.
-    pub(super) fn probe(&self) -> Result<()> {
-        let instance = self.instantiate()?;
-        *self.idle.lock() = Some(instance);
-        Ok(())
+    pub(super) fn new(template: LifecycleTemplate) -> Self {
+        Self { template: ArcSwap::from_pointee(template) }
     }
 
-    fn instantiate(&self) -> Result<Instance> {
-        let mut store = self.plugin.new_store();
-        let component = self.plugin.call(&mut store, "instantiate", |store| self.pre.instantiate(store))?;
-        let opened = self.plugin.call(&mut store, "open", |store| {
-            component.larder_plugin_lifecycle().call_open(store, &self.plugin.settings)
-        })?;
-        opened.map_err(|error| error_from_plugin(error, None))?;
-        Ok(Instance { store, component })
+    /// Has calls from now on go to instances of another template.
+    pub(super) fn replace(&self, template: LifecycleTemplate) {
+        self.template.store(Arc::new(template));
+    }
+
+    /// Who watches over the plugin.
+    pub(super) fn supervisor(&self) -> Arc<Supervisor> {
+        Arc::clone(&self.template.load().plugin.supervisor)
     }
 
     fn decide_one(&self, candidate: &Candidate, now: Timestamp) -> Decision {
         let decisions = self.decide(slice::from_ref(candidate), now);
         decisions.ok().and_then(|decisions| decisions.first().copied()).unwrap_or(Decision::KEEP)
+    }
+}
+
+impl fmt::Debug for PluginLifecyclePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PluginLifecyclePolicy").field(&self.supervisor()).finish()
+    }
+}
+
+impl LifecycleTemplate {
+    /// Makes the first instance, which shows that the plugin starts and takes its settings.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(super) fn probed(plugin: Synchronous, pre: LifecyclePolicyPre<State>) -> Result<Self> {
+        let template = Self { plugin, pre, idle: Mutex::default() };
+        let instance = template.instantiate()?;
+        *template.idle.lock() = Some(instance);
+        Ok(template)
+    }
+
+    fn instantiate(&self) -> Result<Instance> {
+        let mut guest = self.plugin.admit()?;
+        let instantiate = |store: &mut _| self.pre.instantiate(store);
+        let component = self.plugin.call(&mut guest, Operation::Instantiate, instantiate, |_| false)?;
+        let settings = &self.plugin.settings;
+        let open = |store: &mut _| component.larder_plugin_lifecycle().call_open(store, settings);
+        let opened = self.plugin.call(&mut guest, Operation::Open, open, Result::is_err)?;
+        opened.map_err(|error| error_from_plugin(error, None))?;
+        self.plugin.supervisor.meter.started();
+        Ok(Instance { guest, component })
+    }
+
+    fn decide(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Decision>> {
+        self.plugin.supervisor.admit_call()?;
+        let idle = self.idle.lock().take();
+        let mut instance = match idle {
+            Some(instance) => instance,
+            None => self.instantiate()?,
+        };
+        let judged: Vec<PluginCandidate> = candidates
+            .iter()
+            .map(|candidate| PluginCandidate {
+                metadata: (&candidate.metadata).into(),
+                last_read_at: candidate.last_read_at.map(millis_from_timestamp),
+            })
+            .collect();
+        let now = millis_from_timestamp(now);
+        let Instance { guest, component } = &mut instance;
+        let decide = |store: &mut _| component.larder_plugin_lifecycle().call_decide(store, &judged, now);
+        let decided = self.plugin.call(guest, Operation::Decide, decide, Result::is_err)?;
+        if let Ok(decisions) = &decided
+            && decisions.len() != candidates.len()
+        {
+            let what = format!("it was to decide on {} objects, and decided on {}", candidates.len(), decisions.len());
+            return Err(self.plugin.broken(guest, Operation::Decide, what));
+        }
+        *self.idle.lock() = Some(instance);
+        let decision = |decision: PluginDecision| Decision {
+            archive: decision.archive,
+            delete: decision.delete,
+            retain: Duration::from_millis(decision.retain),
+        };
+        let decisions = decided.map_err(|error| error_from_plugin(error, None))?;
+        Ok(decisions.into_iter().map(decision).collect())
     }
 }
 
@@ -79,36 +140,6 @@ impl LifecyclePolicy for PluginLifecyclePolicy {
     }
 
     fn decide(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Decision>> {
-        let idle = self.idle.lock().take();
-        let mut instance = match idle {
-            Some(instance) => instance,
-            None => self.instantiate()?,
-        };
-        let judged: Vec<PluginCandidate> = candidates
-            .iter()
-            .map(|candidate| PluginCandidate {
-                metadata: (&candidate.metadata).into(),
-                last_read_at: candidate.last_read_at.map(millis_from_timestamp),
-            })
-            .collect();
-        let now = millis_from_timestamp(now);
-        let Instance { store, component } = &mut instance;
-        let decided = self
-            .plugin
-            .call(store, "decide", |store| component.larder_plugin_lifecycle().call_decide(store, &judged, now))?;
-        *self.idle.lock() = Some(instance);
-        let decisions = decided.map_err(|error| error_from_plugin(error, None))?;
-        if decisions.len() != candidates.len() {
-            let (wanted, found, plugin) = (candidates.len(), decisions.len(), &self.plugin.plugin);
-            let error = format!("the plugin {plugin} was to decide on {wanted} objects, and decided on {found}");
-            tracing::error!(plugin = &**plugin, "{error}");
-            return Err(Error::internal(error));
-        }
-        let decision = |decision: PluginDecision| Decision {
-            archive: decision.archive,
-            delete: decision.delete,
-            retain: Duration::from_millis(decision.retain),
-        };
-        Ok(decisions.into_iter().map(decision).collect())
+        self.template.load_full().decide(candidates, now)
     }
 }

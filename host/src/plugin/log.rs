@@ -8,16 +8,17 @@ use tracing::warn;
 
 /// The longest line; what is longer is cut.
 const MAX_LINE: usize = 4096;
-/// How many lines may come at once.
-const BURST: f64 = 100.0;
-/// How many lines a second may come over time.
-const PER_SECOND: f64 = 20.0;
+/// How many seconds' worth of lines may come at once.
+const BURST_SECONDS: f64 = 5.0;
 /// How often it is said that lines were dropped.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 /// Lets lines through at a bounded rate, counted over all instances of a plugin: a token bucket.
 #[derive(Debug)]
-pub(super) struct RateLimit(Mutex<Bucket>);
+pub(super) struct RateLimit {
+    per_second: f64,
+    bucket: Mutex<Bucket>,
+}
 
 #[derive(Debug)]
 struct Bucket {
@@ -28,25 +29,30 @@ struct Bucket {
 }
 
 impl RateLimit {
-    pub(super) fn new() -> Self {
-        let now = Instant::now();
-        Self(Mutex::new(Bucket { tokens: BURST, filled_at: now, dropped: 0, reported_at: now }))
+    pub(super) fn new(per_second: u32) -> Self {
+        let per_second = f64::from(per_second);
+        Self { per_second, bucket: Mutex::new(Bucket::full(per_second, Instant::now())) }
     }
 
     /// The line as it may be written, or nothing if there were too many.
     pub(super) fn admit<'a>(&self, plugin: &str, line: &'a str) -> Option<Cow<'a, str>> {
-        let (admitted, dropped) = self.0.lock().take(Instant::now());
+        let (admitted, dropped) = self.bucket.lock().take(self.per_second, Instant::now());
         if dropped > 0 {
-            warn!(plugin, dropped, "log lines were dropped: they came too fast");
+            warn!(plugin, dropped, "log lines were dropped: they came too fast (limits.log_lines)");
         }
         admitted.then(|| on_one_line(line))
     }
 }
 
 impl Bucket {
+    fn full(per_second: f64, now: Instant) -> Self {
+        Self { tokens: per_second * BURST_SECONDS, filled_at: now, dropped: 0, reported_at: now }
+    }
+
     /// Whether a line may pass, and how many dropped ones are due to be reported.
-    fn take(&mut self, now: Instant) -> (bool, u64) {
-        self.tokens = BURST.min(self.tokens + (now - self.filled_at).as_secs_f64() * PER_SECOND);
+    fn take(&mut self, per_second: f64, now: Instant) -> (bool, u64) {
+        let filled = self.tokens + (now - self.filled_at).as_secs_f64() * per_second;
+        self.tokens = filled.min(per_second * BURST_SECONDS);
         self.filled_at = now;
         let admitted = self.tokens >= 1.0;
         if admitted {
@@ -83,10 +89,10 @@ mod tests {
     #[test]
     fn a_flood_is_held_back_and_counted() {
         let start = Instant::now();
-        let mut bucket = Bucket { tokens: BURST, filled_at: start, dropped: 0, reported_at: start };
-        let admitted = (0..1000).filter(|_| bucket.take(start).0).count();
+        let mut bucket = Bucket::full(20.0, start);
+        let admitted = (0..1000).filter(|_| bucket.take(20.0, start).0).count();
         assert_eq!(admitted, 100);
-        assert_eq!(bucket.take(start + Duration::from_secs(10)), (true, 900));
+        assert_eq!(bucket.take(20.0, start + Duration::from_secs(10)), (true, 900));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 #[allow(missing_docs, missing_debug_implementations, unreachable_pub, dead_code, clippy::all)]
 mod bindings;
 pub mod build;
+mod calls;
 mod clock;
 mod compiled;
 mod convert;
@@ -21,21 +22,30 @@ mod eviction;
 mod fault;
 mod grants;
 mod inner;
+mod instance;
 mod instances;
 mod interface;
 mod lifecycle;
 mod limits;
 mod log;
+mod metrics;
+mod operation;
 mod provider;
+mod restart;
 mod runtime;
 mod state;
 mod stream;
+mod supervisor;
 mod synchronous;
 mod wasi;
+mod work;
 
 pub use digest::Digest;
 pub use error::PluginError;
 pub use grants::{GrantedStores, Grants};
 pub use interface::{Import, Interface, Kind, Needs, VERSION};
 pub use limits::Limits;
+pub use metrics::Calls;
+pub use restart::Restart;
 pub use runtime::{Plugin, PluginOptions, PluginRuntime};
+pub use supervisor::{Failure, PluginState, PluginStatus};

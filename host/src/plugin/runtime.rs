@@ -1,7 +1,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use arc_swap::ArcSwap;
+use prometheus::Registry;
+use tokio::time::timeout;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
@@ -11,14 +14,17 @@ use super::bindings::provider::StorageProviderPre;
 use super::bindings::provider::larder::plugin::{inner_stores, log, types};
 use super::compiled::CompiledCache;
 use super::engine::Engines;
-use super::eviction::PluginEvictionFactory;
+use super::eviction::{EvictionTemplate, PluginEvictionFactory};
+use super::instance::Template;
 use super::instances::Instances;
-use super::lifecycle::PluginLifecyclePolicy;
-use super::log::RateLimit;
+use super::lifecycle::{LifecycleTemplate, PluginLifecyclePolicy};
+use super::limits::MemoryBudget;
+use super::metrics::Metrics;
 use super::provider::PluginStorageProvider;
 use super::state::State;
+use super::supervisor::{PluginStatus, Supervisor};
 use super::synchronous::Synchronous;
-use super::{Digest, Grants, Interface, Kind, Limits, PluginError};
+use super::{Digest, Grants, Interface, Kind, Limits, PluginError, Restart};
 use crate::cache::EvictionStrategyFactory;
 use crate::error::Error;
 use crate::lifecycle::LifecyclePolicy;
@@ -29,19 +35,25 @@ use crate::provider::StorageProvider;
 pub struct PluginRuntime {
     engines: Engines,
     compiled: CompiledCache,
+    metrics: Metrics,
+    budget: Arc<MemoryBudget>,
 }
 
 /// How to load one plugin.
 #[derive(Clone, Debug)]
 pub struct PluginOptions {
-    /// Its name, in logs and errors.
+    /// Its name, in logs, errors and metrics.
     pub name: Arc<str>,
+    /// The store that it works for, in logs and metrics; empty if it works for none.
+    pub store: Arc<str>,
     /// What it is told when it is opened, as JSON.
     pub settings: serde_json::Value,
     /// What it may reach.
     pub grants: Grants,
     /// What it may use.
     pub limits: Limits,
+    /// When it is started again after it failed.
+    pub restart: Restart,
 }
 
 impl PluginOptions {
@@ -49,20 +61,43 @@ impl PluginOptions {
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self {
             name: name.into(),
+            store: Arc::from(""),
             settings: serde_json::Value::Null,
             grants: Grants::default(),
             limits: Limits::default(),
+            restart: Restart::default(),
         }
     }
 }
 
 impl PluginRuntime {
-    /// A runtime that keeps compiled code in `compiled`, a folder that belongs to this host alone.
+    /// A runtime that keeps compiled code in `compiled`, a folder that belongs to this host alone. All plugins together
+    /// may have [`MEMORY`](Self::MEMORY) of memory.
     ///
     /// # Errors
     /// [`PluginError::Runtime`] on a platform that wasmtime does not support.
     pub fn new(compiled: PathBuf) -> Result<Self, PluginError> {
-        Ok(Self { engines: Engines::new()?, compiled: CompiledCache::new(compiled) })
+        let metrics = Metrics::new().map_err(|error| PluginError::Runtime(error.to_string()))?;
+        let budget = Arc::new(MemoryBudget::new(Self::MEMORY));
+        Ok(Self { engines: Engines::new()?, compiled: CompiledCache::new(compiled), metrics, budget })
+    }
+
+    /// The bytes of linear memory that all plugins may have together, unless it is said: 2 GiB.
+    pub const MEMORY: usize = 2 << 30;
+
+    /// With so many bytes of linear memory for all plugins together.
+    #[must_use]
+    pub fn with_memory(mut self, bytes: usize) -> Self {
+        self.budget = Arc::new(MemoryBudget::new(bytes));
+        self
+    }
+
+    /// Has a registry show the metrics of all plugins.
+    ///
+    /// # Errors
+    /// [`PluginError::Runtime`] if one of their names is taken there.
+    pub fn register(&self, registry: &Registry) -> Result<(), PluginError> {
+        self.metrics.register(registry).map_err(|error| PluginError::Runtime(error.to_string()))
     }
 
     /// Loads the component in the file `path`, starts it once, and lets it take its settings.
@@ -70,18 +105,96 @@ impl PluginRuntime {
     /// # Errors
     /// Why that does not work; nothing of it is then left.
     pub async fn load(&self, path: &Path, options: PluginOptions) -> Result<Plugin, PluginError> {
+        let (name, store) = (Arc::clone(&options.name), Arc::clone(&options.store));
+        let Prepared { loaded, made } = self.prepare(path, options).await?;
+        let part = match made {
+            Made::Provider(instances) => Part::Provider(Arc::new(PluginStorageProvider::new(instances))),
+            Made::Eviction(template) => Part::Eviction(Arc::new(PluginEvictionFactory::new(template))),
+            Made::Lifecycle(template) => Part::Lifecycle(Arc::new(PluginLifecyclePolicy::new(template))),
+        };
+        Ok(Plugin { name, store, loaded: Arc::new(ArcSwap::from_pointee(loaded)), part })
+    }
+
+    /// Loads a component as [`load`](Self::load) does, and has it take the place of the one that `plugin` is made of.
+    /// Calls in flight end on that one; what it kept in its memory ends with it.
+    ///
+    /// # Errors
+    /// Why that does not work, a plugin of another kind included; the one that is there then goes on.
+    pub async fn reload(&self, plugin: &Plugin, path: &Path, options: PluginOptions) -> Result<(), PluginError> {
+        let Prepared { loaded, made } = self.prepare(path, options).await?;
+        let (wanted, found) = (plugin.interface().kind, loaded.interface.kind);
+        match (&plugin.part, made) {
+            (Part::Provider(provider), Made::Provider(instances)) => provider.replace(instances),
+            (Part::Eviction(factory), Made::Eviction(template)) => factory.replace(template),
+            (Part::Lifecycle(policy), Made::Lifecycle(template)) => policy.replace(template),
+            _ => return Err(PluginError::WrongKind { wanted, found }),
+        }
+        plugin.loaded.store(Arc::new(loaded));
+        Ok(())
+    }
+
+    async fn prepare(&self, path: &Path, options: PluginOptions) -> Result<Prepared, PluginError> {
         let wasm = read(path, options.limits.component_size).await?;
         let digest = Digest::of(&wasm);
         let interface = Interface::of(&wasm)?;
         interface.check_grants(&options.grants)?;
         let engine = self.engines.of(interface.kind).clone();
-        let component = {
-            let (compiled, engine, digest) = (self.compiled.clone(), engine.clone(), digest.clone());
-            let compiling = tokio::task::spawn_blocking(move || compiled.load(&engine, &digest, &wasm));
-            compiling.await.map_err(|error| PluginError::Compile(error.to_string()))??
-        };
-        let part = Part::start(&engine, &component, &interface, options.clone()).await?;
-        Ok(Plugin { name: options.name, digest, interface, part })
+        let component = self.compile(&engine, &digest, wasm, options.limits.compile_time).await?;
+        let made = self.make(&engine, &component, &interface, options).await?;
+        Ok(Prepared { loaded: Loaded { digest, interface }, made })
+    }
+
+    /// A compiler that takes too long is not waited for; it ends by itself, as a component's size is limited.
+    async fn compile(
+        &self,
+        engine: &Engine,
+        digest: &Digest,
+        wasm: Vec<u8>,
+        limit: Duration,
+    ) -> Result<Component, PluginError> {
+        let (compiled, engine, digest) = (self.compiled.clone(), engine.clone(), digest.clone());
+        let compiling = tokio::task::spawn_blocking(move || compiled.load(&engine, &digest, &wasm));
+        match timeout(limit, compiling).await {
+            Ok(ended) => ended.map_err(|error| PluginError::Compile(error.to_string()))?,
+            Err(_) => Err(PluginError::CompileTime { limit }),
+        }
+    }
+
+    async fn make(
+        &self,
+        engine: &Engine,
+        component: &Component,
+        interface: &Interface,
+        options: PluginOptions,
+    ) -> Result<Made, PluginError> {
+        let start = |error: wasmtime::Error| PluginError::Start(format!("{error:#}"));
+        let linker = linker(engine, interface).map_err(start)?;
+        let pre = linker.instantiate_pre(component).map_err(start)?;
+        let PluginOptions { name, store, settings, grants, limits, restart } = options;
+        let meter = self.metrics.meter(&name, &store);
+        let supervisor = Supervisor::new(name, store, interface.kind, limits, restart, meter, Arc::clone(&self.budget));
+        let (supervisor, engine, settings) = (Arc::new(supervisor), engine.clone(), settings.to_string());
+        match interface.kind {
+            Kind::Provider => {
+                let pre = StorageProviderPre::new(pre).map_err(start)?;
+                let instances =
+                    Instances::new(Template { supervisor, engine, pre, settings, grants: Arc::new(grants) });
+                instances.probe().await.map_err(refused)?;
+                Ok(Made::Provider(Arc::new(instances)))
+            }
+            Kind::Eviction => {
+                let pre = EvictionStrategyPre::new(pre).map_err(start)?;
+                let template = Arc::new(EvictionTemplate { plugin: Synchronous { supervisor, engine, settings }, pre });
+                let probed = Arc::clone(&template);
+                blocking(move || probed.open(1).map(drop)).await?;
+                Ok(Made::Eviction(template))
+            }
+            Kind::Lifecycle => {
+                let pre = LifecyclePolicyPre::new(pre).map_err(start)?;
+                let plugin = Synchronous { supervisor, engine, settings };
+                Ok(Made::Lifecycle(blocking(move || LifecycleTemplate::probed(plugin, pre)).await?))
+            }
+        }
     }
 }
 
@@ -94,12 +207,31 @@ async fn read(path: &Path, limit: u64) -> Result<Vec<u8>, PluginError> {
     tokio::fs::read(path).await.map_err(failed)
 }
 
-/// A plugin, loaded and ready.
+/// A component, loaded and started aside.
+struct Prepared {
+    loaded: Loaded,
+    made: Made,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    digest: Digest,
+    interface: Interface,
+}
+
+/// What the parts are made of.
+enum Made {
+    Provider(Arc<Instances>),
+    Eviction(Arc<EvictionTemplate>),
+    Lifecycle(LifecycleTemplate),
+}
+
+/// A plugin, loaded and ready. Clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Plugin {
     name: Arc<str>,
-    digest: Digest,
-    interface: Interface,
+    store: Arc<str>,
+    loaded: Arc<ArcSwap<Loaded>>,
     part: Part,
 }
 
@@ -117,14 +249,40 @@ impl Plugin {
         &self.name
     }
 
+    /// The store that it works for; empty if it works for none.
+    pub fn store(&self) -> &str {
+        &self.store
+    }
+
     /// The digest of its component.
-    pub fn digest(&self) -> &Digest {
-        &self.digest
+    pub fn digest(&self) -> Digest {
+        self.loaded.load().digest.clone()
     }
 
     /// What it is and imports.
-    pub fn interface(&self) -> &Interface {
-        &self.interface
+    pub fn interface(&self) -> Interface {
+        self.loaded.load().interface.clone()
+    }
+
+    /// How it is.
+    pub fn status(&self) -> PluginStatus {
+        self.supervisor().status()
+    }
+
+    /// Forgets its failures: if it was not to be started again for a while, or at all, it is now.
+    pub fn reset(&self) {
+        self.supervisor().reset();
+        if let Part::Eviction(factory) = &self.part {
+            factory.renew();
+        }
+    }
+
+    fn supervisor(&self) -> Arc<Supervisor> {
+        match &self.part {
+            Part::Provider(provider) => provider.supervisor(),
+            Part::Eviction(factory) => factory.supervisor(),
+            Part::Lifecycle(policy) => policy.supervisor(),
+        }
     }
 
     /// The plugin as a provider.
@@ -161,46 +319,7 @@ impl Plugin {
     }
 
     fn wrong_kind(&self, wanted: Kind) -> PluginError {
-        PluginError::WrongKind { wanted, found: self.interface.kind }
-    }
-}
-
-impl Part {
-    async fn start(
-        engine: &Engine,
-        component: &Component,
-        interface: &Interface,
-        options: PluginOptions,
-    ) -> Result<Self, PluginError> {
-        let start = |error: wasmtime::Error| PluginError::Start(format!("{error:#}"));
-        let linker = linker(engine, interface).map_err(start)?;
-        let pre = linker.instantiate_pre(component).map_err(start)?;
-        let PluginOptions { name: plugin, settings, grants, limits } = options;
-        let (engine, settings, log) = (engine.clone(), settings.to_string(), Arc::new(RateLimit::new()));
-        match interface.kind {
-            Kind::Provider => {
-                let pre = StorageProviderPre::new(pre).map_err(start)?;
-                let instances = Instances::new(plugin, limits, engine, pre, settings, grants, log);
-                instances.probe().await.map_err(refused)?;
-                Ok(Self::Provider(Arc::new(PluginStorageProvider(Arc::new(instances)))))
-            }
-            Kind::Eviction => {
-                let pre = EvictionStrategyPre::new(pre).map_err(start)?;
-                let timeout = limits.timeout(Kind::Eviction);
-                let plugin = Arc::new(Synchronous { plugin, limits, timeout, engine, settings, log });
-                let factory = PluginEvictionFactory { plugin, pre };
-                let factory = blocking(move || factory.open(1).map(|_| factory)).await?;
-                Ok(Self::Eviction(Arc::new(factory)))
-            }
-            Kind::Lifecycle => {
-                let pre = LifecyclePolicyPre::new(pre).map_err(start)?;
-                let timeout = limits.timeout(Kind::Lifecycle);
-                let plugin = Synchronous { plugin, limits, timeout, engine, settings, log };
-                let policy = PluginLifecyclePolicy { plugin, pre, idle: Mutex::default() };
-                let policy = blocking(move || policy.probe().map(|()| policy)).await?;
-                Ok(Self::Lifecycle(Arc::new(policy)))
-            }
-        }
+        PluginError::WrongKind { wanted, found: self.interface().kind }
     }
 }
 

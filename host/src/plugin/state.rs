@@ -9,32 +9,39 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use super::Grants;
 use super::bindings::provider::larder::plugin::{log, types};
 use super::clock::Clocks;
-use super::limits::{Limiter, Limits};
-use super::log::RateLimit;
+use super::limits::Limiter;
+use super::operation::Operation;
+use super::supervisor::Supervisor;
 use super::wasi;
 
 /// The data of an instance's wasmtime store.
 pub(super) struct State {
-    pub(super) plugin: Arc<str>,
+    pub(super) supervisor: Arc<Supervisor>,
     pub(super) limiter: Limiter,
     pub(super) grants: Arc<Grants>,
     pub(super) table: ResourceTable,
     pub(super) clocks: Clocks,
     wasi: WasiCtx,
-    log: Arc<RateLimit>,
 }
 
 impl State {
-    pub(super) fn new(plugin: Arc<str>, limits: &Limits, grants: Arc<Grants>, log: Arc<RateLimit>) -> Self {
+    pub(super) fn new(supervisor: Arc<Supervisor>, grants: Arc<Grants>) -> Self {
+        let (budget, gauge) = (Arc::clone(&supervisor.budget), supervisor.meter.memory().clone());
+        supervisor.meter.instances().inc();
         Self {
-            wasi: wasi::inert(&plugin, &log),
-            plugin,
-            limiter: Limiter::new(limits),
+            wasi: wasi::inert(&supervisor),
+            limiter: Limiter::new(&supervisor.limits, budget, gauge),
+            supervisor,
             grants,
             table: ResourceTable::new(),
             clocks: Clocks::default(),
-            log,
         }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.supervisor.meter.instances().dec();
     }
 }
 
@@ -48,14 +55,16 @@ impl types::Host for State {}
 
 impl log::Host for State {
     fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        let Some(message) = self.log.admit(&self.plugin, &message) else { return Ok(()) };
-        let plugin = &*self.plugin;
+        let Some(message) = self.supervisor.admit_line(&message) else { return Ok(()) };
+        let (plugin, store) = (&*self.supervisor.plugin, &*self.supervisor.store);
+        // Absent where several calls share the instance, and it can not be told which of them wrote it.
+        let operation = self.clocks.only_operation().map(Operation::as_str);
         match level {
-            log::Level::Trace => trace!(plugin, "{message}"),
-            log::Level::Debug => debug!(plugin, "{message}"),
-            log::Level::Info => info!(plugin, "{message}"),
-            log::Level::Warn => warn!(plugin, "{message}"),
-            log::Level::Error => error!(plugin, "{message}"),
+            log::Level::Trace => trace!(plugin, store, operation, "{message}"),
+            log::Level::Debug => debug!(plugin, store, operation, "{message}"),
+            log::Level::Info => info!(plugin, store, operation, "{message}"),
+            log::Level::Warn => warn!(plugin, store, operation, "{message}"),
+            log::Level::Error => error!(plugin, store, operation, "{message}"),
         }
         Ok(())
     }

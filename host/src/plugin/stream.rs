@@ -95,7 +95,8 @@ impl<T: Send + 'static> StreamProducer<State> for Pieces<T> {
                     return if finish { Poll::Ready(Ok(StreamResult::Cancelled)) } else { Poll::Pending };
                 }
             };
-            self.pace.advance();
+            let moved = next.as_ref().map_or(0, |piece| piece.as_ref().map_or(0, Bytes::len));
+            self.pace.advance(moved);
             match next {
                 Some(Ok(piece)) if piece.is_empty() => {}
                 Some(Ok(piece)) => {
@@ -198,14 +199,15 @@ impl StreamConsumer<State> for Sink {
                 return if finish { Poll::Ready(Ok(StreamResult::Cancelled)) } else { Poll::Pending };
             }
         };
-        self.pace.advance();
         if room.is_err() {
+            self.pace.advance(0);
             return Poll::Ready(Ok(StreamResult::Dropped));
         }
         let mut source = source.as_direct(store);
         let bytes = source.remaining();
         let piece = Bytes::copy_from_slice(&bytes[..bytes.len().min(MAX_PIECE)]);
         source.mark_read(piece.len());
+        self.pace.advance(piece.len());
         if !piece.is_empty() && self.sender.start_send(piece).is_err() {
             return Poll::Ready(Ok(StreamResult::Dropped));
         }

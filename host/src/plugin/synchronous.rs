@@ -2,54 +2,78 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use wasmtime::{Engine, Store};
 
 use super::engine::ticks;
 use super::fault::Fault;
-use super::limits::Limits;
-use super::log::RateLimit;
+use super::metrics::CallOutcome;
+use super::operation::Operation;
 use super::state::State;
+use super::supervisor::{Life, Supervisor};
 use crate::error::Result;
-
-/// The most bytes that one call may hand to the host: victims and decisions take a few bytes each.
-const MAX_RESULT: usize = 16 << 20;
 
 /// What the instances of one plugin have in common.
 pub(super) struct Synchronous {
-    pub(super) plugin: Arc<str>,
-    pub(super) limits: Limits,
-    pub(super) timeout: Duration,
+    pub(super) supervisor: Arc<Supervisor>,
     pub(super) engine: Engine,
     pub(super) settings: String,
-    pub(super) log: Arc<RateLimit>,
+}
+
+/// One instance, on the host's side.
+pub(super) struct Guest {
+    store: Store<State>,
+    life: Life,
 }
 
 impl Synchronous {
-    /// A store for one instance, under the plugin's limits.
-    pub(super) fn new_store(&self) -> Store<State> {
-        let state = State::new(Arc::clone(&self.plugin), &self.limits, Arc::default(), Arc::clone(&self.log));
+    /// A place for a fresh instance, under the plugin's limits.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::error::Error::Unavailable) if none may be made now.
+    pub(super) fn admit(&self) -> Result<Guest> {
+        self.supervisor.admit_call()?;
+        self.supervisor.admit_start()?;
+        let state = State::new(Arc::clone(&self.supervisor), Arc::default());
         let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limiter);
-        store.set_hostcall_fuel(MAX_RESULT);
-        store
+        store.set_hostcall_fuel(self.supervisor.limits.returned);
+        Ok(Guest { store, life: Life::begin() })
     }
 
     /// Runs a call within the plugin's time. A panic of a host function on its way is a fault of the call, and ends
-    /// nothing else.
+    /// nothing else. `is_error` says of what the plugin returned whether it is an error of its own.
     ///
     /// # Errors
-    /// What the fault means to the caller. The store is then of no more use.
+    /// What the fault means to the caller. The guest is then of no more use.
     pub(super) fn call<T>(
         &self,
-        store: &mut Store<State>,
-        operation: &str,
+        guest: &mut Guest,
+        operation: Operation,
         call: impl FnOnce(&mut Store<State>) -> wasmtime::Result<T>,
+        is_error: impl FnOnce(&T) -> bool,
     ) -> Result<T> {
-        store.set_epoch_deadline(ticks(self.timeout));
+        let Guest { store, life } = guest;
+        let begun = Instant::now();
+        store.set_epoch_deadline(ticks(self.supervisor.timeout()));
         let result = catch_unwind(AssertUnwindSafe(|| call(store)))
             .unwrap_or_else(|_| Err(wasmtime::Error::msg("a host function panicked")));
-        result.map_err(|trap| Fault::Trap(trap).report(&self.plugin, operation, self.timeout, &store.data().limiter))
+        let took = begun.elapsed();
+        let outcome = match &result {
+            Ok(returned) if is_error(returned) => CallOutcome::Error,
+            Ok(_) => CallOutcome::Ok,
+            Err(_) => CallOutcome::Fault,
+        };
+        self.supervisor.meter.called(operation, outcome, took);
+        self.supervisor.meter.was_busy(took);
+        life.answered(1);
+        result
+            .map_err(|trap| self.supervisor.failed(Fault::Trap(trap), operation, store.data().limiter.breach(), *life))
+    }
+
+    /// Takes note that the plugin answered what the contract rules out. The guest is then of no more use.
+    pub(super) fn broken(&self, guest: &Guest, operation: Operation, what: String) -> crate::error::Error {
+        self.supervisor.failed(Fault::Contract(what), operation, None, guest.life)
     }
 }

@@ -16,10 +16,10 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx};
 
-use super::log::RateLimit;
+use super::supervisor::Supervisor;
 
-pub(super) fn inert(plugin: &Arc<str>, log: &Arc<RateLimit>) -> WasiCtx {
-    let output = Output { plugin: Arc::clone(plugin), log: Arc::clone(log) };
+pub(super) fn inert(supervisor: &Arc<Supervisor>) -> WasiCtx {
+    let output = Output(Arc::clone(supervisor));
     WasiCtx::builder()
         .stdout(output.clone())
         .stderr(output)
@@ -58,16 +58,13 @@ impl HostMonotonicClock for Stopped {
 
 /// Standard output and standard error, as lines of the log.
 #[derive(Clone)]
-struct Output {
-    plugin: Arc<str>,
-    log: Arc<RateLimit>,
-}
+struct Output(Arc<Supervisor>);
 
 impl Output {
     fn write_lines(&self, bytes: &[u8]) {
         for line in String::from_utf8_lossy(bytes).lines().filter(|line| !line.trim().is_empty()) {
-            if let Some(line) = self.log.admit(&self.plugin, line) {
-                info!(plugin = &*self.plugin, "{line}");
+            if let Some(line) = self.0.admit_line(line) {
+                info!(plugin = &*self.0.plugin, store = &*self.0.store, "{line}");
             }
         }
     }
