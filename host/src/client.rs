@@ -1,4 +1,4 @@
-//! A store of a running host, through its object API.
+//! A running host, through its admin listener.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,6 +20,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::host::{PluginReport, ReloadReport};
 use crate::object::{
     AttributeChanges, Body, ByteRange, ByteStream, ETag, Key, Object, StorageMetadata, StoreName, Timestamp,
 };
@@ -50,10 +51,37 @@ impl RemoteHost {
     /// # Errors
     /// [`Error::Unavailable`] if it does not answer; [`Error::PermissionDenied`] if the token is another run's.
     pub async fn stores(&self) -> Result<Vec<(StoreName, Timestamp)>> {
-        let answer =
-            self.send(Method::GET, "", None, Empty::new().map_err(|none| match none {}).boxed_unsync()).await?;
-        let entries: Vec<StoreEntry> = read_json(answer).await?;
+        let entries: Vec<StoreEntry> = read_json(self.ask(Method::GET, "/stores").await?).await?;
         Ok(entries.into_iter().map(|entry| (entry.name, entry.created_at)).collect())
+    }
+
+    /// How each of its plugins at work is.
+    ///
+    /// # Errors
+    /// As [`stores`](Self::stores).
+    pub async fn plugins(&self) -> Result<Vec<PluginReport>> {
+        read_json(self.ask(Method::GET, "/plugins").await?).await
+    }
+
+    /// Has a plugin start again that failed too often.
+    ///
+    /// # Errors
+    /// As [`stores`](Self::stores); [`Error::InvalidInput`] if no such plugin is at work.
+    pub async fn reset_plugin(&self, plugin: &str) -> Result<()> {
+        let plugin = utf8_percent_encode(plugin, NON_ALPHANUMERIC);
+        self.ask(Method::POST, &format!("/plugins/{plugin}/reset")).await.map(drop)
+    }
+
+    /// Has it put to work what changed of its plugins.
+    ///
+    /// # Errors
+    /// As [`stores`](Self::stores); [`Error::InvalidInput`] if its configuration is none any more.
+    pub async fn reload(&self) -> Result<ReloadReport> {
+        read_json(self.ask(Method::POST, "/reload").await?).await
+    }
+
+    async fn ask(&self, method: Method, path: &str) -> Result<Response<Incoming>> {
+        self.send(method, path, None, Empty::new().map_err(|none| match none {}).boxed_unsync()).await
     }
 
     /// One of its stores. Whether there is such a store shows with the first call.
@@ -70,7 +98,7 @@ impl RemoteHost {
     ) -> Result<Response<Incoming>> {
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("http://{}/v1/stores{path_and_query}", self.address))
+            .uri(format!("http://{}/v1{path_and_query}", self.address))
             .header(AUTHORIZATION, format!("Bearer {}", self.token));
         if let Some((name, value)) = header {
             request = request.header(name, value);
@@ -103,12 +131,11 @@ pub struct RemoteStorageProvider {
 
 impl RemoteStorageProvider {
     async fn send(&self, method: Method, what: &str, query: &[(&str, &str)]) -> Result<Response<Incoming>> {
-        let body = Empty::new().map_err(|none| match none {}).boxed_unsync();
-        self.host.send(method, &self.target(what, query), None, body).await
+        self.host.ask(method, &self.target(what, query)).await
     }
 
     fn target(&self, what: &str, query: &[(&str, &str)]) -> String {
-        let mut target = format!("/{}/{what}", self.name);
+        let mut target = format!("/stores/{}/{what}", self.name);
         for (index, (name, value)) in query.iter().enumerate() {
             let mark = if index == 0 { '?' } else { '&' };
             target.push_str(&format!("{mark}{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));

@@ -20,6 +20,7 @@ mod part_file;
 mod plugin;
 mod progress;
 mod put;
+mod reload;
 mod remove;
 mod serve;
 mod stat;
@@ -163,7 +164,7 @@ pub fn run() -> ExitCode {
 }
 
 fn execute(Cli { global, command }: Cli) -> Exit {
-    let command = command.unwrap_or(Command::Serve(serve::Serve {}));
+    let command = command.unwrap_or(Command::Serve(serve::Serve::default()));
     let serves = matches!(command, Command::Serve(_));
     let audience = if global.json { Audience::Programs } else { Audience::People };
     let color = global.color.is_on();

@@ -109,6 +109,14 @@ impl Data {
     }
 }
 
+/// The host that runs on the configuration's data, if one does.
+pub(super) fn running_host(config: &Config) -> Result<Option<RemoteHost>, Failure> {
+    if !config.data_dir.exists() || DataDir::lock(&config.data_dir).map_err(not_opened)?.is_some() {
+        return Ok(None);
+    }
+    Ok(RunFile::read(&config.data_dir).map(|run| RemoteHost::new(run.admin, run.token)))
+}
+
 fn not_opened(error: HostError) -> Failure {
     let hint = match &error {
         HostError::Store { error: Error::Unavailable { .. }, .. } => Some("start a host with larder serve"),

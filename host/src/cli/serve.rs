@@ -13,6 +13,7 @@ use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::interrupted;
 use super::output::{self, Output};
+use super::reload::Reloader;
 use crate::config::Config;
 use crate::error::Error;
 use crate::host::{DataDir, Host, HostError, RunFile};
@@ -29,16 +30,22 @@ const EXAMPLES: &str = "\
 Examples:
   larder serve                              # with the embedded configuration
   larder serve --config larder.yaml
+  larder serve --watch                      # and reload plugins whenever they change
   larder serve -v --json                    # log more, as JSON
 ";
 
 /// Serve the stores until Ctrl-C (this is what larder does without a command)
 ///
 /// Listens for S3 and for operators where the configuration says, and keeps its data in the folder `data_dir`. One host
-/// runs on a data folder at a time. On Ctrl-C or SIGTERM it lets the calls in flight end and stops.
-#[derive(Debug, Args)]
+/// runs on a data folder at a time. On SIGHUP it reloads its plugins, as `larder plugin reload` does. On Ctrl-C or
+/// SIGTERM it lets the calls in flight end and stops.
+#[derive(Debug, Default, Args)]
 #[command(after_help = EXAMPLES)]
-pub(super) struct Serve {}
+pub(super) struct Serve {
+    /// Put changed plugins to work as soon as they are saved: components, sources and the configuration
+    #[arg(long)]
+    watch: bool,
+}
 
 impl Serve {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
@@ -64,8 +71,10 @@ impl Serve {
             stop.cancel();
         };
         let (asked, told) = (Arc::clone(&host), Arc::clone(&host));
+        let reloader = Arc::new(Reloader::new(Arc::clone(&host), context.config_file(), &config));
         let admin = AdminOptions {
             stores: Arc::clone(&host) as _,
+            plugins: Arc::clone(&reloader) as _,
             metrics: Arc::new(move || told.monitor().render().unwrap_or_else(|error| format!("# {error}\n"))),
             readiness: Arc::new(move || {
                 let host = Arc::clone(&asked);
@@ -73,8 +82,11 @@ impl Serve {
             }),
             token,
         };
-        let (served, ()) =
-            tokio::join!(server.run(Arc::clone(&host) as _, admin, stopping), host.run_tasks(stop.clone()));
+        let (served, (), ()) = tokio::join!(
+            server.run(Arc::clone(&host) as _, admin, stopping),
+            host.run_tasks(stop.clone()),
+            reloader.run(self.watch, stop.clone()),
+        );
         host.data_dir().unpublish();
         Ok(served?)
     }

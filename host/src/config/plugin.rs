@@ -37,6 +37,13 @@ pub enum ComponentSource {
     Source(PathBuf),
 }
 
+impl ComponentSource {
+    /// Whether it is built from a crate.
+    pub fn is_built(&self) -> bool {
+        matches!(self, Self::Source(_))
+    }
+}
+
 /// The mapping as it is written.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -186,7 +186,11 @@ impl<'a> Assembly<'a> {
     }
 }
 
-fn component(source: &ComponentSource) -> Result<PathBuf, HostError> {
+/// Where the component of a plugin is.
+///
+/// # Errors
+/// [`HostError::Build`] if it is built from a folder that has no plugin crate.
+pub(super) fn component(source: &ComponentSource) -> Result<PathBuf, HostError> {
     match source {
         ComponentSource::Path(path) => Ok(path.clone()),
         ComponentSource::Source(dir) => Ok(build::component_path(dir)?),

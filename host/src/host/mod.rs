@@ -9,6 +9,7 @@ mod data_dir;
 mod error;
 mod health;
 mod plugins;
+mod reload;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -22,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 pub use data_dir::{DataDir, RunFile};
 pub use error::HostError;
 pub use health::{HealthChecker, PartHealth, Readiness};
-pub use plugins::PluginUse;
+pub use plugins::{PluginReport, PluginUse};
+pub use reload::{ReloadOutcome, ReloadReport, Reloaded};
 
 use assembly::Assembly;
 use catalog::Catalog;
@@ -44,7 +46,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A running host.
 #[derive(Debug)]
 pub struct Host {
-    config: Config,
+    /// What is at work; held while plugins are reloaded.
+    config: Mutex<Config>,
+    new_buckets: Option<StoreTemplate>,
     data_dir: DataDir,
     runtime: PluginRuntime,
     monitor: StorageMonitor,
@@ -107,7 +111,18 @@ impl Host {
             (name, Store { manager, created_at, internal })
         });
         let (stores, catalog) = (RwLock::new(stores.collect()), Mutex::new(catalog));
-        Ok(Self { config, data_dir, runtime, monitor, scheduler, plugins, stores, catalog })
+        let new_buckets = config.new_buckets.clone();
+        Ok(Self {
+            config: Mutex::new(config),
+            new_buckets,
+            data_dir,
+            runtime,
+            monitor,
+            scheduler,
+            plugins,
+            stores,
+            catalog,
+        })
     }
 
     /// Opens the provider of one store, without a cache and without tasks, for a command that works alone. Stores that
@@ -182,7 +197,7 @@ impl Host {
     /// [`Error::Unsupported`] if the configuration says nothing of them; [`Error::PreconditionFailed`] if there is a
     /// store of that name; whatever keeps it from being made.
     pub async fn create_store(&self, name: &StoreName) -> Result<()> {
-        let Some(template) = &self.config.new_buckets else {
+        let Some(template) = &self.new_buckets else {
             return Err(Error::unsupported("no store can be made here: the configuration has no `new_buckets`"));
         };
         let mut catalog = self.catalog.lock().await;
@@ -191,7 +206,8 @@ impl Host {
         }
         let config = template.to_storage();
         let made = async {
-            let mut assembly = Assembly::new(&self.config, self.data_dir.path(), &self.runtime, &self.monitor);
+            let at_work = self.config.lock().await.clone();
+            let mut assembly = Assembly::new(&at_work, self.data_dir.path(), &self.runtime, &self.monitor);
             let store = assembly.make(name, &config).await?;
             if let Some(lifecycle) = &config.lifecycle {
                 assembly.stores.insert(name.clone(), store.clone());
@@ -212,7 +228,7 @@ impl Host {
     /// [`Error::PermissionDenied`] if the configuration names it; [`Error::PreconditionFailed`] if it is not empty.
     pub async fn remove_store(&self, name: &StoreName) -> Result<()> {
         let mut catalog = self.catalog.lock().await;
-        if self.config.stores.contains_key(name) {
+        if self.config.lock().await.stores.contains_key(name) {
             return Err(Error::permission_denied(format!("the configuration names the store {name}; remove it there")));
         }
         let Some(store) = self.store(name.as_str()) else {

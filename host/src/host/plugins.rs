@@ -1,8 +1,10 @@
 //! The plugins at work, and how a configuration has them loaded.
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::{PluginConfig, PluginLimits, PluginName, PluginRestart};
 use crate::object::StoreName;
-use crate::plugin::{Grants, Limits, Plugin, PluginOptions, Restart};
+use crate::plugin::{Grants, Limits, Plugin, PluginOptions, PluginStatus, Restart};
 
 /// A plugin at work for one store. Each use of a plugin has instances, and so a memory, of its own.
 #[derive(Clone, Debug)]
@@ -13,6 +15,35 @@ pub struct PluginUse {
     pub store: StoreName,
     /// The plugin.
     pub plugin: Plugin,
+}
+
+/// How a plugin at work is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PluginReport {
+    /// Its name in the configuration.
+    pub plugin: PluginName,
+    /// The store that it works for.
+    pub store: StoreName,
+    /// What it is: `provider`, `eviction` or `lifecycle`.
+    pub kind: String,
+    /// The digest of its component.
+    pub digest: String,
+    /// How it is.
+    #[serde(flatten)]
+    pub status: PluginStatus,
+}
+
+impl PluginUse {
+    /// How it is.
+    pub fn report(&self) -> PluginReport {
+        PluginReport {
+            plugin: self.name.clone(),
+            store: self.store.clone(),
+            kind: self.plugin.interface().kind.as_str().to_owned(),
+            digest: self.plugin.digest().to_string(),
+            status: self.plugin.status(),
+        }
+    }
 }
 
 /// How a plugin is loaded for a store, given what it may reach.

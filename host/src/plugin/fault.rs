@@ -1,6 +1,6 @@
 //! What went wrong in a plugin, for its callers and for the operator.
 
-use wasmtime::Trap;
+use wasmtime::{Trap, WasmBacktrace};
 
 use super::clock::Elapsed;
 use super::limits::Breach;
@@ -72,6 +72,16 @@ impl Fault {
                 (None, None) if passed_hostcall_fuel(error) => FaultKind::Returned,
                 (None, None) => FaultKind::Trap,
             },
+        }
+    }
+}
+
+impl Fault {
+    /// Where in the guest it was.
+    pub(super) fn backtrace(&self) -> Option<&WasmBacktrace> {
+        match self {
+            Self::Trap(error) => error.downcast_ref(),
+            Self::Timeout | Self::Contract(_) => None,
         }
     }
 }

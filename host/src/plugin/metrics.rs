@@ -261,7 +261,7 @@ impl Meter {
 }
 
 /// How the calls of a plugin ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Calls {
     /// Calls that the plugin answered.
     pub ok: u64,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 
 use super::fault::{Fault, FaultKind};
@@ -85,7 +85,7 @@ impl Life {
 }
 
 /// How a plugin is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PluginStatus {
     /// Whether it works.
     pub state: PluginState,
@@ -106,7 +106,7 @@ pub struct PluginStatus {
 }
 
 /// Whether a plugin works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum PluginState {
@@ -129,15 +129,20 @@ pub enum PluginState {
 mod humantime_text {
     use std::time::Duration;
 
-    use serde::Serializer;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&humantime::format_duration(*duration))
     }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        humantime::parse_duration(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
 /// A failure of a plugin.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Failure {
     /// When it was.
     pub at: Timestamp,
@@ -301,11 +306,9 @@ impl Supervisor {
         } else {
             let before = std::mem::take(&mut standing.unreported);
             standing.reported = Some((Instant::now(), message.to_owned()));
-            match fault {
-                Fault::Trap(trap) => {
-                    error!(plugin, store, operation, before, "{message}; the instance is dropped\n{trap:?}")
-                }
-                _ => error!(plugin, store, operation, before, "{message}; the instance is dropped"),
+            match fault.backtrace() {
+                Some(trace) => error!(plugin, store, operation, before, "{message}; the instance is dropped\n{trace}"),
+                None => error!(plugin, store, operation, before, "{message}; the instance is dropped"),
             }
         }
         match standing.state {

@@ -1,4 +1,4 @@
-//! The admin listener: metrics, health, and the object API.
+//! The admin listener: metrics, health, plugins, and the object API.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::objects::{self, Failure};
+use super::plugins::{self, Plugins};
 use super::stores::Stores;
 use crate::error::Error;
 use crate::host::Readiness;
@@ -25,11 +26,13 @@ use crate::host::Readiness;
 pub struct AdminOptions {
     /// The stores of the object API.
     pub stores: Arc<dyn Stores>,
+    /// The plugins at work.
+    pub plugins: Arc<dyn Plugins>,
     /// The metrics, in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Asks each part of the host how it is.
     pub readiness: Arc<dyn Fn() -> BoxFuture<'static, Readiness> + Send + Sync>,
-    /// What requests to the object API must bear (`Authorization: Bearer …`).
+    /// What requests under `/v1` must bear (`Authorization: Bearer …`).
     pub token: String,
 }
 
@@ -40,18 +43,18 @@ impl fmt::Debug for AdminOptions {
 }
 
 /// The routes of the admin listener: `/metrics`, `/healthz` (the process answers), `/readyz` (200 if every part works,
-/// else 503, with the state of each as JSON) and the object API under `/v1`, which asks for the token.
+/// else 503, with the state of each as JSON), and the object API and the plugins under `/v1`, which ask for the token.
 pub(super) fn routes(options: AdminOptions) -> Router {
     // Digests are compared, so that the time it takes says nothing about how much of a token was right.
     let expected: Arc<[u8]> = Arc::from(&*Sha256::digest(&options.token));
-    let object_api =
-        objects::routes(Arc::clone(&options.stores)).route_layer(from_fn_with_state(expected, require_token));
+    let api = objects::routes(Arc::clone(&options.stores)).merge(plugins::routes(Arc::clone(&options.plugins)));
+    let api = api.route_layer(from_fn_with_state(expected, require_token));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(options)
-        .nest("/v1", object_api)
+        .nest("/v1", api)
         .fallback(|| async {
             let error = Error::invalid_input("there is nothing here: see /metrics, /healthz, /readyz and /v1/stores");
             Failure(StatusCode::NOT_FOUND, error)
@@ -80,7 +83,6 @@ async fn require_token(State(expected): State<Arc<[u8]>>, request: Request, next
     if borne.is_some_and(|token| *Sha256::digest(token) == *expected) {
         return next.run(request).await;
     }
-    let error =
-        Error::permission_denied("the object API asks for the token of this run, from host.json in the data folder");
+    let error = Error::permission_denied("this asks for the token of this run, from host.json in the data folder");
     Failure(StatusCode::UNAUTHORIZED, error).into_response()
 }

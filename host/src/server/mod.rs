@@ -4,6 +4,7 @@ mod admin;
 mod hosted;
 mod listener;
 mod objects;
+mod plugins;
 pub mod s3;
 mod stores;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use admin::AdminOptions;
 pub use listener::Limits;
+pub use plugins::Plugins;
 pub use stores::Stores;
 
 use self::listener::Listener;

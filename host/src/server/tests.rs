@@ -12,7 +12,7 @@ use super::s3::{Credential, S3Options};
 use super::*;
 use crate::client::RemoteHost;
 use crate::contract::{self, Subject, Verdict};
-use crate::host::{PartHealth, Readiness};
+use crate::host::{PartHealth, PluginReport, Readiness, ReloadReport};
 use crate::object::{Body, Key, StoreName, Timestamp, now};
 use crate::provider::memory::MemoryStorageProvider;
 use crate::provider::{StorageProvider, StoreOptions};
@@ -62,6 +62,24 @@ fn options(dir: &tempfile::TempDir, credentials: Vec<Credential>) -> ServerOptio
     ServerOptions { s3_listen: local.clone(), s3, admin_listen: local, limits: Limits::default() }
 }
 
+#[derive(Debug)]
+struct NoPlugins;
+
+#[async_trait]
+impl Plugins for NoPlugins {
+    fn reports(&self) -> Vec<PluginReport> {
+        Vec::new()
+    }
+
+    fn reset(&self, plugin: &str) -> Result<()> {
+        Err(Error::invalid_input(format!("no plugin {plugin} is at work")))
+    }
+
+    async fn reload(&self) -> Result<ReloadReport> {
+        Ok(ReloadReport::default())
+    }
+}
+
 async fn start(credentials: Vec<Credential>) -> Running {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::bind(options(&dir, credentials)).await.unwrap();
@@ -70,6 +88,7 @@ async fn start(credentials: Vec<Credential>) -> Running {
     stores.create(&StoreName::new("documents").unwrap()).await.unwrap();
     let admin_options = AdminOptions {
         stores: Arc::<Shelves>::clone(&stores),
+        plugins: Arc::new(NoPlugins),
         metrics: Arc::new(|| "larder_up 1\n".to_owned()),
         readiness: Arc::new(|| {
             let part = PartHealth { name: "documents".into(), ready: false, message: Some("asleep".into()) };

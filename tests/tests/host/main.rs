@@ -5,6 +5,7 @@ mod bad_input;
 mod clients;
 mod commands;
 mod faults;
+mod plugins;
 
 use std::collections::BTreeMap;
 use std::fs;

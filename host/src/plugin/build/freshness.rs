@@ -9,16 +9,7 @@ use super::plugin_crate::PluginCrate;
 /// Whether the component is not there or older than anything that it was made of.
 pub(super) fn is_stale(plugin: &PluginCrate) -> Result<bool, BuildError> {
     let Some(built) = modified(&plugin.component())? else { return Ok(true) };
-    let noted = plugin.artifact("d");
-    let text = match std::fs::read_to_string(&noted) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(BuildError::io(&noted)(error)),
-    };
-    let sources = sources(&text);
-    let mut inputs: BTreeSet<PathBuf> = sources.iter().filter_map(|source| manifest_of(source)).collect();
-    inputs.extend(sources);
-    inputs.extend([plugin.dir.join("Cargo.toml"), plugin.workspace.join("Cargo.toml")]);
+    let Some(inputs) = inputs(plugin)? else { return Ok(true) };
     for input in &inputs {
         // What is gone was moved or deleted, and cargo must say what that means.
         if modified(input)?.is_none_or(|modified| modified >= built) {
@@ -26,6 +17,31 @@ pub(super) fn is_stale(plugin: &PluginCrate) -> Result<bool, BuildError> {
         }
     }
     Ok(modified(&plugin.workspace.join("Cargo.lock"))?.is_some_and(|modified| modified >= built))
+}
+
+/// When the latest change was of anything that the component was made of; absent if that is not known, as before the
+/// first build.
+pub(super) fn last_change(plugin: &PluginCrate) -> Result<Option<SystemTime>, BuildError> {
+    let mut latest = None;
+    for input in inputs(plugin)?.unwrap_or_default() {
+        latest = latest.max(modified(&input)?);
+    }
+    Ok(latest)
+}
+
+/// What the component was made of, as cargo noted it at the last build; absent if there was none.
+fn inputs(plugin: &PluginCrate) -> Result<Option<BTreeSet<PathBuf>>, BuildError> {
+    let noted = plugin.artifact("d");
+    let text = match std::fs::read_to_string(&noted) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(BuildError::io(&noted)(error)),
+    };
+    let sources = sources(&text);
+    let mut inputs: BTreeSet<PathBuf> = sources.iter().filter_map(|source| manifest_of(source)).collect();
+    inputs.extend(sources);
+    inputs.extend([plugin.dir.join("Cargo.toml"), plugin.workspace.join("Cargo.toml")]);
+    Ok(Some(inputs))
 }
 
 fn modified(path: &Path) -> Result<Option<SystemTime>, BuildError> {

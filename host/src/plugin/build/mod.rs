@@ -120,6 +120,15 @@ pub fn is_stale(dir: &Path) -> Result<bool, BuildError> {
     freshness::is_stale(&PluginCrate::read(dir)?)
 }
 
+/// When the latest change was of anything that the component of the crate in `dir` was made of; absent before its first
+/// build.
+///
+/// # Errors
+/// [`BuildError::NotAPlugin`] and [`BuildError::Io`].
+pub fn last_change(dir: &Path) -> Result<Option<SystemTime>, BuildError> {
+    freshness::last_change(&PluginCrate::read(dir)?)
+}
+
 /// Where the component of the crate in `dir` is, once it is built.
 ///
 /// # Errors

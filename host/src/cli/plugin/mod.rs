@@ -1,0 +1,72 @@
+//! `larder plugin`: a file for each of its commands.
+
+mod build;
+mod inspect;
+mod list;
+mod reload;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::context::Context;
+use super::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  larder plugin build plugins/sieve         # a crate becomes a component
+  larder plugin inspect sieve.wasm          # what it is, and what it wants
+  larder plugin list                        # what the configuration names, and how it does
+  larder plugin reset sieve                 # starts again after it was quarantined
+  larder plugin reload                      # changed plugins are put to work
+";
+
+/// Build and inspect plugins, and look after those at work
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct PluginCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Build plugin crates into components
+    ///
+    /// Compiles each crate for wasm32-unknown-unknown with the cargo that is installed, and installs that target through
+    /// rustup if it is missing. The component comes to stand beside what cargo made.
+    Build {
+        /// The folders of the crates
+        #[arg(required = true, value_name = "DIR")]
+        dirs: Vec<PathBuf>,
+    },
+    /// Say what a component is and what it imports, without running it
+    Inspect {
+        /// The component, a .wasm file
+        file: PathBuf,
+    },
+    /// List the plugins that the configuration names; while a host runs, with how they do and why one does not
+    List,
+    /// Have a running host start a plugin again that is quarantined or backs off
+    Reset {
+        /// The plugin's name in the configuration
+        plugin: String,
+    },
+    /// Have a running host put to work what changed: components, sources, and the configuration of plugins
+    ///
+    /// A changed plugin is compiled and started aside, and takes the place of the old one when that worked; calls in flight
+    /// end on the old one. If it does not, the old one goes on. What a plugin kept in its own memory ends with it.
+    Reload,
+}
+
+impl PluginCommand {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self.action {
+            Action::Build { dirs } => build::build(&dirs, context.output()).await,
+            Action::Inspect { file } => inspect::inspect(&file, context.output()),
+            Action::List => list::list(context).await,
+            Action::Reset { plugin } => reload::reset(context, &plugin).await,
+            Action::Reload => reload::reload(context).await,
+        }
+    }
+}
