@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use super::EvictionStrategyFactory;
+use super::{EvictionStrategyFactory, fifo, lru, random};
 
 /// How a cache is set up.
 #[derive(Clone, Debug)]
@@ -42,4 +42,17 @@ pub enum EvictionPolicy {
     Random,
     /// Strategies of other making, such as a plugin's.
     Custom(Arc<dyn EvictionStrategyFactory>),
+}
+
+impl EvictionPolicy {
+    /// What makes the strategies of the policy; none for the default, which is a cache of its own.
+    pub fn strategy(&self) -> Option<Arc<dyn EvictionStrategyFactory>> {
+        match self {
+            Self::Default => None,
+            Self::Lru => Some(Arc::new(lru::Factory)),
+            Self::Fifo => Some(Arc::new(fifo::Factory)),
+            Self::Random => Some(Arc::new(random::Factory)),
+            Self::Custom(factory) => Some(Arc::clone(factory)),
+        }
+    }
 }

@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -7,7 +6,7 @@ use super::entry::Resident;
 use super::quick::QuickEngine;
 use super::shards::Shards;
 use super::slots::SlotEngine;
-use super::{CacheConfig, CacheEntry, EvictionPolicy, fifo, lru, random};
+use super::{CacheConfig, CacheEntry};
 use crate::counter::Counter;
 use crate::error::Result;
 use crate::object::Key;
@@ -58,13 +57,9 @@ impl CacheManager {
     pub fn new(config: &CacheConfig) -> Result<Self> {
         let entry_limit = config.entry_limit.as_u64();
         let shards = Shards::of(config.size_limit.as_u64(), entry_limit);
-        let slots = |factory| SlotEngine::new(shards, factory).map(Engine::Slots);
-        let engine = match &config.eviction_policy {
-            EvictionPolicy::Default => Engine::Quick(QuickEngine::new(shards)?),
-            EvictionPolicy::Lru => slots(Arc::new(lru::Factory))?,
-            EvictionPolicy::Fifo => slots(Arc::new(fifo::Factory))?,
-            EvictionPolicy::Random => slots(Arc::new(random::Factory))?,
-            EvictionPolicy::Custom(factory) => slots(Arc::clone(factory))?,
+        let engine = match config.eviction_policy.strategy() {
+            None => Engine::Quick(QuickEngine::new(shards)?),
+            Some(factory) => Engine::Slots(SlotEngine::new(shards, factory)?),
         };
         Ok(Self {
             engine,

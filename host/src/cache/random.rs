@@ -18,6 +18,10 @@ impl Random {
         if self.positions.len() <= slot {
             self.positions.resize(slot + 1, None);
         }
+        // A slot that was used again within a batch: the removal of the one that had it stands further down.
+        if let Some(former) = self.positions[slot] {
+            self.take(former as usize);
+        }
         self.positions[slot] = Some(self.entries.len() as u32);
         self.entries.push((id, weight));
     }

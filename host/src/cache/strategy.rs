@@ -29,6 +29,9 @@ impl EntryId {
 
 /// What happened in a shard since the last step, in columns. Within a step: first all of `inserted`, then all of
 /// `accessed`, then all of `removed`, each in the order in which it happened.
+///
+/// A slot can pass to another entry within one batch: the entry that had it is then among `removed`, or was a victim
+/// before.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Entries that came in.
@@ -66,10 +69,11 @@ impl Batch {
 /// Chooses what one shard of a cache drops. Each shard has a strategy to itself.
 pub trait EvictionStrategy: fmt::Debug + Send + 'static {
     /// Takes note of what happened, then appends to `victims` entries to drop, and forgets them: their weights together
-    /// are at least `wanted`, there are at most `max_victims`, each is resident and named once. With `wanted` 0 it
-    /// appends none.
+    /// are at least `wanted` and without the last one less, there are at most `max_victims`, each is resident and named
+    /// once. With `wanted` 0 it appends none.
     ///
-    /// The cache holds it to this: it drops only residents, tops up too few, and cuts off too many.
+    /// The cache holds it to this: it drops only residents, tops up too few, and cuts off too many. The contract in
+    /// [`contract::eviction`](crate::contract::eviction) is the same as code.
     ///
     /// # Errors
     /// A plugin's failure. The strategy is then of no more use, and the cache goes on with another.

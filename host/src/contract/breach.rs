@@ -21,6 +21,25 @@ impl Breach {
             Self::NotApplicable => Verdict::NotApplicable,
         }
     }
+
+    /// Says at which of several steps, counted from 1.
+    pub(super) fn at(self, step: usize) -> Self {
+        self.reworded(|how| format!("step {step}: {how}"))
+    }
+
+    /// Says after what.
+    pub(super) fn after(self, what: &str) -> Self {
+        self.reworded(|how| format!("{how}; {what}"))
+    }
+
+    /// What is no breach stays as it is.
+    fn reworded(self, reword: impl FnOnce(String) -> String) -> Self {
+        match self.into_verdict() {
+            Verdict::Broken(how) => Self::Broken(reword(how)),
+            Verdict::Unsupported(what) => Self::Failed(Error::unsupported(what)),
+            Verdict::Kept | Verdict::NotApplicable => Self::NotApplicable,
+        }
+    }
 }
 
 impl From<Error> for Breach {
@@ -73,7 +92,8 @@ macro_rules! ensure_fails {
     };
 }
 
-/// The promises of a file: from the functions that prove them, each with its name and its sentence.
+/// The promises of a file: from the functions that prove them, each with its name and its sentence. Those of a provider
+/// are `async`; the others block.
 macro_rules! promises {
     ($($(#[doc = $says:literal])+ async fn $name:ident($trial:ident) $body:block)+) => {
         pub(super) fn promises() -> Vec<$crate::contract::Promise> {
@@ -81,15 +101,30 @@ macro_rules! promises {
                 $crate::contract::Promise {
                     name: stringify!($name),
                     says: concat!($($says),+).trim_ascii(),
-                    run: |trial| Box::pin($name(trial)),
+                    run: $crate::contract::promise::Run::Provider(|trial| Box::pin($name(trial))),
                 }
             ),+]
         }
 
         $(
             async fn $name(
-                $trial: &$crate::contract::trial::Trial<'_>,
+                $trial: &$crate::contract::provider::Trial<'_>,
             ) -> $crate::error::Result<(), $crate::contract::breach::Breach> $body
+        )+
+    };
+    ($($(#[doc = $says:literal])+ fn $name:ident($trial:ident) $body:block)+) => {
+        pub(super) fn promises() -> Vec<$crate::contract::Promise> {
+            vec![$(
+                $crate::contract::Promise {
+                    name: stringify!($name),
+                    says: concat!($($says),+).trim_ascii(),
+                    run: super::run($name),
+                }
+            ),+]
+        }
+
+        $(
+            fn $name($trial: &super::Trial) -> $crate::error::Result<(), $crate::contract::breach::Breach> $body
         )+
     };
 }

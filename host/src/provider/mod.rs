@@ -3,8 +3,6 @@
 pub mod file;
 pub mod grouped;
 pub mod memory;
-#[cfg(test)]
-mod model;
 
 use std::fmt;
 use std::ops::Bound;

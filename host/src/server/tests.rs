@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::s3::{Credential, S3Options};
 use super::*;
 use crate::client::RemoteHost;
-use crate::contract::{self, Subject, Verdict};
+use crate::contract::{self, Options, Part, provider::Subject};
 use crate::host::{PartHealth, PluginReport, Readiness, ReloadReport};
 use crate::object::{Body, Key, StoreName, Timestamp, now};
 use crate::provider::memory::MemoryStorageProvider;
@@ -215,22 +215,17 @@ struct Remote {
 
 #[async_trait]
 impl Subject for Remote {
-    async fn open(&self, _home: usize) -> Result<Arc<dyn StorageProvider>> {
+    async fn open(&self, _home: &str) -> Result<Arc<dyn StorageProvider>> {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let name = StoreName::new(format!("home-{number}"))?;
         self.running.stores.create(&name).await?;
         Ok(Arc::new(RemoteHost::new(self.running.admin, "the-token").store(name)))
-    }
-
-    fn is_persistent(&self) -> bool {
-        false
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_a_running_host_keeps_the_contract() {
     let subject = Remote { running: start(vec![]).await, opened: AtomicUsize::new(0) };
-    let outcomes = contract::check(&subject).await;
-    let broken: Vec<_> = outcomes.iter().filter(|outcome| matches!(outcome.verdict, Verdict::Broken(_))).collect();
-    assert!(!outcomes.is_empty() && broken.is_empty(), "{broken:#?}");
+    let report = contract::check("remote", &Part::Provider(Arc::new(subject)), &Options::default()).await;
+    assert!(report.counts().kept > 100 && report.counts().broken == 0, "{report}");
 }

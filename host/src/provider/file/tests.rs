@@ -5,7 +5,7 @@ use futures::StreamExt;
 use tempfile::TempDir;
 
 use super::*;
-use crate::contract::{self, Outcome, Subject, Verdict};
+use crate::contract::{self, Options, Part, provider::Subject};
 
 const LARGE: usize = 300 * 1024;
 
@@ -13,8 +13,8 @@ struct Files(TempDir);
 
 #[async_trait]
 impl Subject for Files {
-    async fn open(&self, home: usize) -> Result<Arc<dyn StorageProvider>> {
-        Ok(Arc::new(FileStorageProvider::open(&self.0.path().join(home.to_string()))?))
+    async fn open(&self, home: &str) -> Result<Arc<dyn StorageProvider>> {
+        Ok(Arc::new(FileStorageProvider::open(&self.0.path().join(home))?))
     }
 
     fn is_persistent(&self) -> bool {
@@ -54,10 +54,9 @@ fn is_corrupt<T>(result: Result<T>) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_keep_every_promise() {
-    let outcomes = contract::check(&Files(tempfile::tempdir().unwrap())).await;
-    let not_kept: Vec<_> =
-        outcomes.iter().filter(|outcome| outcome.verdict != Verdict::Kept).map(Outcome::to_string).collect();
-    assert!(not_kept.is_empty(), "{not_kept:#?}");
+    let files = Part::Provider(Arc::new(Files(tempfile::tempdir().unwrap())));
+    let report = contract::check("file", &files, &Options::default()).await;
+    assert_eq!(report.counts().kept, report.outcomes.len(), "{report}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use super::sample::{self, key};
 use super::trial::Store;
-use super::{Breach, Result};
+use crate::contract::Breach;
+use crate::error::Result;
 use crate::object::{AttributeChanges, Key};
 use crate::provider::ListQuery;
 
@@ -199,6 +200,77 @@ promises! {
         let keys = store.keys(ListQuery::all()).await?;
         ensure_eq!(keys.len(), ListQuery::MAX_LIMIT + 5, "the number of keys");
         ensure!(keys.is_sorted_by(|one, other| one < other), "the listing is not in order");
+        Ok(())
+    }
+
+    /// The order is that of UTF-8, and neither that of UTF-16 nor one that any language sorts by.
+    async fn the_order_is_that_of_utf8(trial) {
+        let store = trial.store().await?;
+        let keys = [
+            "\u{1}", " ", "-", "0", "10", "9", "A", "Z", "_", "a", "az", "a\u{300}", "z", "~", "\u{7f}", "\u{80}", "\u{e0}",
+            "\u{7ff}", "\u{800}", "\u{d7ff}", "\u{e000}", "\u{fffd}", "\u{ffff}", "\u{10000}", "\u{1F980}", "\u{10ffff}",
+        ];
+        stock(&store, &keys).await?;
+        for limit in [1000, 1] {
+            ensure_eq!(store.keys(query("", None, limit)).await?, keys, "the listing");
+        }
+        Ok(())
+    }
+
+    /// A page that ends with the last object says that there is no more, whatever else is in the store.
+    async fn a_page_that_just_fits_is_the_last(trial) {
+        let store = trial.store().await?;
+        stock(&store, &["a", "b/1", "b/2", "b/3", "c"]).await?;
+        for limit in [2, 3, 4] {
+            let page = store.list(&query("b/", None, limit)).await?;
+            ensure_eq!(page.more, page.objects.len() < 3, "whether there is more behind a page of {limit}");
+            let page = store.list(&query("b/", Some("b/3"), limit)).await?;
+            ensure!(page.objects.is_empty() && !page.more, "behind the last there is {page:?}");
+        }
+        Ok(())
+    }
+
+    /// A store can be emptied page by page, each deleted before the next is asked for.
+    async fn a_store_can_be_emptied_page_by_page(trial) {
+        let store = trial.store().await?;
+        for number in 0..50 {
+            store.put(&key(&format!("k/{number:02}"))?, "x").await?;
+        }
+        let left = store.put(&key("l")?, "x").await?;
+        let mut query = query("k/", None, 7);
+        loop {
+            let page = store.list(&query).await?;
+            for object in &page.objects {
+                store.delete(&object.key, None).await?;
+            }
+            let Some(last) = page.next() else { break };
+            query.start_after = Some(last.as_str().to_owned());
+        }
+        ensure_eq!(store.list_all(ListQuery::all()).await?, [left], "what is left");
+        Ok(())
+    }
+
+    /// What is rewritten between the pages is listed once, as it is when its page is made.
+    async fn pages_hold_while_everything_is_rewritten(trial) {
+        let store = trial.store().await?;
+        let keys: Vec<String> = (0..24).map(|number| format!("k{number:02}")).collect();
+        for text in &keys {
+            store.put(&key(text)?, "old").await?;
+        }
+        let (mut found, mut query) = (Vec::new(), query("", None, 5));
+        loop {
+            let page = store.list(&query).await?;
+            for object in &page.objects {
+                ensure_eq!(store.metadata(&object.key).await?, *object, "the metadata of {:?}", object.key);
+                found.push(object.key.as_str().to_owned());
+            }
+            for text in &keys {
+                store.put_with(&key(text)?, format!("{}", found.len()), sample::attributes("new")?).await?;
+            }
+            let Some(last) = page.next() else { break };
+            query.start_after = Some(last.as_str().to_owned());
+        }
+        ensure_eq!(found, keys, "the listing");
         Ok(())
     }
 }

@@ -112,4 +112,51 @@ promises! {
         ensure_eq!(stored.attributes, Attributes::default(), "what it answered with");
         store.ensure_is(&stored, b"y").await
     }
+
+    /// An update that races an overwrite changes the old version or the new one, and never mixes them.
+    async fn an_update_racing_an_overwrite_is_of_one_version(trial) {
+        let store = trial.store().await?;
+        for round in 0..12 {
+            let name = key(&format!("k{round}"))?;
+            let old = store.put_with(&name, sample::bytes(20_000, round), sample::attributes("old")?).await?;
+            let writer = {
+                let (store, name) = (store.clone(), name.clone());
+                tokio::spawn(async move { store.put(&name, sample::bytes(30_000, round)).await })
+            };
+            let changes = AttributeChanges { tags: Some(tags("raced")?), ..AttributeChanges::default() };
+            let updated = store.update(&name, changes, None).await?;
+            let mut new = writer.await.map_err(|panic| crate::error::Error::internal(panic.to_string()))??;
+            let base = if updated.etag == old.etag { &old } else { &new };
+            let kept = (&updated.etag, updated.size, updated.checksum, updated.attributes.content_type.as_deref());
+            let wanted = (&base.etag, base.size, base.checksum, base.attributes.content_type.as_deref());
+            ensure_eq!(kept, wanted, "what the update left as it was");
+            if updated.etag == new.etag {
+                new.attributes.tags = tags("raced")?;
+            }
+            store.ensure_is(&new, &sample::bytes(30_000, round)).await?;
+        }
+        Ok(())
+    }
+
+    /// Of racing updates each is carried out whole, and the last one stays.
+    async fn racing_updates_are_each_carried_out_whole(trial) {
+        let store = trial.store().await?;
+        let stored = store.put(&key("k")?, "x").await?;
+        let racers = (0..8).map(|racer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let Attributes { content_type, user_metadata, tags } = sample::attributes(&format!("m{racer}"))?;
+                let changes = AttributeChanges { content_type, user_metadata: Some(user_metadata), tags: Some(tags) };
+                store.update(&key("k")?, changes, None).await
+            })
+        });
+        let mut answers = Vec::new();
+        for result in futures::future::join_all(racers).await {
+            answers.push(result.map_err(|panic| crate::error::Error::internal(panic.to_string()))??);
+        }
+        let last = store.metadata(&key("k")?).await?;
+        ensure!(answers.contains(&last), "what is there is of no update: {last:?}");
+        ensure_eq!((last.etag.clone(), last.checksum), (stored.etag, stored.checksum), "etag and checksum");
+        store.ensure_is(&last, b"x").await
+    }
 }

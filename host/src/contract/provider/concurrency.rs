@@ -2,6 +2,7 @@ use futures::future;
 
 use super::sample::{self, KIB, MIB, key};
 use super::trial::{begin, ensure_same_bytes, read};
+use crate::contract::Breach;
 use crate::error::{Error, Result};
 use crate::object::{Checksum, Key, StorageMetadata};
 use crate::provider::{ListQuery, StoreOptions};
@@ -53,7 +54,7 @@ promises! {
         let found = store.metadata(&key("k")?).await?;
         let last = stored.iter().find(|(metadata, _)| metadata.etag == found.etag);
         let Some((metadata, bytes)) = last else {
-            return Err(super::Breach::Broken("the object is of no write that was acknowledged".into()));
+            return Err(Breach::Broken("the object is of no write that was acknowledged".into()));
         };
         // Its creation is that of the first writer, which the last one's answer tells as well.
         store.ensure_is(metadata, bytes).await
@@ -158,7 +159,7 @@ async fn reads_on(
     first: bytes::Bytes,
     rest: crate::object::Body,
     wanted: &[u8],
-) -> Result<(), super::Breach> {
+) -> Result<(), Breach> {
     let key: &Key = &metadata.key;
     ensure!(!first.is_empty() && wanted.starts_with(&first), "the first piece is not of the version asked for");
     match rest.collect(u64::MAX).await {

@@ -1,6 +1,7 @@
 use super::sample::key;
 use super::trial::Store;
-use super::{Breach, Result};
+use crate::contract::Breach;
+use crate::error::Result;
 use crate::object::Key;
 use crate::provider::ListQuery;
 
@@ -202,6 +203,49 @@ promises! {
             store.delete(&key(gone)?, None).await?;
             store.ensure_absent(&key(gone)?).await?;
             store.ensure_is(&stored, b"left").await?;
+        }
+        Ok(())
+    }
+
+    /// A segment may have 254, 255, 256 or 1,023 bytes, of characters of one byte or of more.
+    async fn long_segments_are_kept(trial) {
+        let keys = [
+            "s".repeat(254), "s".repeat(255), "s".repeat(256), "s".repeat(1_023), format!("a/{}", "s".repeat(1_022)),
+            format!("{}x", "\u{e9}".repeat(127)), "\u{e9}".repeat(128), "\u{1F980}".repeat(64), "\u{1F980}".repeat(63),
+            format!("{}/b", "s".repeat(255)), format!("{}/b", "s".repeat(256)),
+        ];
+        are_distinct(&trial.store().await?, &keys.each_ref().map(String::as_str)).await
+    }
+
+    /// The beginning of a key, up to a slash or not, is no object by that alone.
+    async fn a_part_of_a_key_is_no_object(trial) {
+        let store = trial.store().await?;
+        store.put(&key("folder/file.txt")?, "x").await?;
+        for part in ["folder", "folder/", "f", "folder/file", "folder/file.txt/", "/folder/file.txt", "file.txt", "/"] {
+            store.ensure_absent(&key(part)?).await?;
+            ensure_fails!(store.delete(&key(part)?, None).await, "not-found", "deleting {part:?}");
+        }
+        store.delete(&key("folder/file.txt")?, None).await?;
+        store.ensure_absent(&key("folder")?).await
+    }
+
+    /// Each odd key can be listed by itself as a prefix, and from behind itself.
+    async fn odd_keys_can_be_listed_from_and_behind(trial) {
+        let store = trial.store().await?;
+        let mut keys = odd_keys();
+        for text in &keys {
+            store.put(&key(text)?, "x").await?;
+        }
+        keys.sort_unstable();
+        for text in &keys {
+            let page = store.list(&ListQuery { limit: 1, ..ListQuery::with_prefix(text) }).await?;
+            let found: Vec<_> = page.objects.iter().map(|object| object.key.as_str()).collect();
+            ensure_eq!(found, [text.as_str()], "the first object with the prefix {text:?}");
+            let behind = ListQuery { start_after: Some(text.clone()), limit: 1, ..ListQuery::all() };
+            let page = store.list(&behind).await?;
+            let found: Vec<_> = page.objects.iter().map(|object| object.key.as_str()).collect();
+            let wanted: Vec<_> = keys.iter().map(String::as_str).filter(|other| *other > text.as_str()).take(1).collect();
+            ensure_eq!(found, wanted, "the first object behind {text:?}");
         }
         Ok(())
     }

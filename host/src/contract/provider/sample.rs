@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
+use crate::contract::random::Random;
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Body, Key, Tags, UserMetadata};
 
@@ -14,17 +15,12 @@ pub(super) fn key(text: &str) -> Result<Key> {
     Key::new(text)
 }
 
-/// Bytes that differ from position to position and from seed to seed, the same on every run: splitmix64 (Steele, Lea
-/// and Flood, OOPSLA 2014).
+/// Bytes that differ from position to position and from seed to seed, the same on every run.
 pub(super) fn bytes(size: usize, seed: u64) -> Bytes {
-    let mut state = seed;
+    let mut random = Random::new(seed);
     let mut all = Vec::with_capacity(size.next_multiple_of(8));
     while all.len() < size {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = state;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        all.extend_from_slice(&(word ^ (word >> 31)).to_le_bytes());
+        all.extend_from_slice(&random.next().to_le_bytes());
     }
     all.truncate(size);
     all.into()
@@ -59,4 +55,24 @@ pub(super) fn attributes(mark: &str) -> Result<Attributes> {
         ])?,
         tags: Tags::from_pairs([("mark".into(), mark.into()), ("Ort/Straße".into(), String::new())])?,
     })
+}
+
+/// A body in pieces of at most `piece` bytes that lets others go first before each of them.
+pub(super) fn in_hesitant_pieces(bytes: &Bytes, piece: usize) -> Body {
+    let pieces: Vec<_> = bytes.chunks(piece).map(|chunk| Ok(bytes.slice_ref(chunk))).collect();
+    Body::stream(stream::iter(pieces).then(|piece| async {
+        tokio::task::yield_now().await;
+        piece
+    }))
+}
+
+/// The bytes in pieces of random lengths, from none to `longest`.
+pub(super) fn in_random_pieces(bytes: &Bytes, longest: usize, random: &mut Random) -> Body {
+    let (mut pieces, mut start) = (Vec::new(), 0);
+    while start < bytes.len() {
+        let end = bytes.len().min(start + random.below(longest + 1));
+        pieces.push(Ok(bytes.slice(start..end)));
+        start = end;
+    }
+    Body::stream(stream::iter(pieces))
 }

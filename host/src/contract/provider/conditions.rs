@@ -166,4 +166,92 @@ promises! {
         ensure_eq!(store.keys(ListQuery::all()).await?, ["counter"], "the listing");
         Ok(())
     }
+
+    /// Of several uploads in pieces under the same condition one wins, however they interleave.
+    async fn of_racing_conditional_streams_one_wins(trial) {
+        let store = trial.store().await?;
+        let mut current = None;
+        for size in [10, 3 * KIB, 150 * KIB, 10, 3 * KIB] {
+            let condition = current.as_ref().map_or(Condition::IfAbsent, if_match);
+            let racers = (0..8).map(|racer| {
+                let (store, condition, bytes) = (store.clone(), condition.clone(), sample::bytes(size, racer));
+                let body = sample::in_hesitant_pieces(&bytes, size.div_ceil(3));
+                tokio::spawn(async move { Ok::<_, Error>((store.put_if(&key("k")?, body, condition).await, bytes)) })
+            });
+            let mut winners = Vec::new();
+            for result in future::join_all(racers).await {
+                match result.map_err(|panic| Error::internal(panic.to_string()))?? {
+                    (Ok(stored), bytes) => winners.push((stored, bytes)),
+                    (result, _) => ensure_fails!(result, "precondition-failed", "a losing writer"),
+                }
+            }
+            ensure_eq!(winners.len(), 1, "the number of winners");
+            for (stored, bytes) in winners {
+                store.ensure_is(&stored, &bytes).await?;
+                current = Some(stored);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writers that count up with compare-and-swap from nothing lose no count, whoever comes first.
+    async fn compare_and_swap_from_nothing_loses_no_count(trial) {
+        const COUNTS: u64 = 4;
+        let store = trial.store().await?;
+        let writers = (0..4).map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let name = key("counter")?;
+                let mut counted = 0;
+                while counted < COUNTS {
+                    let (count, condition) = match store.get(&name).await {
+                        Ok((metadata, bytes)) => (String::from_utf8_lossy(&bytes).into_owned(), if_match(&metadata)),
+                        Err(Error::NotFound { .. }) => ("0".to_owned(), Condition::IfAbsent),
+                        Err(error) => return Err(error),
+                    };
+                    let count: u64 = count.parse().map_err(|_| Error::internal(format!("the counter reads {count:?}")))?;
+                    match store.put_if(&name, (count + 1).to_string(), condition).await {
+                        Ok(_) => counted += 1,
+                        Err(Error::PreconditionFailed { .. }) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Ok(())
+            })
+        });
+        for result in future::join_all(writers).await {
+            result.map_err(|panic| Error::internal(panic.to_string()))??;
+        }
+        let (_, bytes) = store.get(&key("counter")?).await?;
+        ensure_eq!(String::from_utf8_lossy(&bytes), (4 * COUNTS).to_string(), "the counter");
+        Ok(())
+    }
+
+    /// The etag of one object is not that of another, though their bytes are the same.
+    async fn an_etag_of_another_key_does_not_match(trial) {
+        let store = trial.store().await?;
+        let other = store.put(&key("other")?, "same").await?;
+        let stored = store.put(&key("k")?, "same").await?;
+        ensure_fails!(store.put_if(&key("k")?, "new", if_match(&other)).await, "precondition-failed", "storing over it");
+        ensure_fails!(store.delete(&key("k")?, Some(&other.etag)).await, "precondition-failed", "deleting it");
+        store.ensure_is(&stored, b"same").await?;
+        store.ensure_is(&other, b"same").await
+    }
+
+    /// A refused write stays refused with an endless row of them, and one that meets its condition goes through.
+    async fn refusals_leave_no_trace(trial) {
+        let store = trial.store().await?;
+        let stored = store.put(&key("k")?, "old").await?;
+        for round in 0..40 {
+            let body = sample::bytes(30 * KIB, round);
+            ensure_fails!(store.put_if(&key("k")?, body, Condition::IfAbsent).await, "precondition-failed", "a write");
+            ensure_fails!(store.retrieve(&key("nothing")?, None).await, "not-found", "a read");
+            ensure_fails!(store.delete(&key("nothing")?, None).await, "not-found", "a deletion");
+        }
+        store.ensure_is(&stored, b"old").await?;
+        let stored = store.put_if(&key("k")?, "new", if_match(&stored)).await?;
+        store.ensure_is(&stored, b"new").await?;
+        ensure_eq!(store.keys(ListQuery::all()).await?, ["k"], "the listing");
+        Ok(())
+    }
 }

@@ -2,7 +2,8 @@ use bytes::Bytes;
 
 use super::sample::{self, KIB, MIB, key};
 use super::trial::{Store, ensure_same_bytes, read};
-use super::{Breach, Result};
+use crate::contract::Breach;
+use crate::error::Result;
 use crate::object::ByteRange;
 
 /// A store with one small and one large object, and their bytes.
@@ -144,6 +145,23 @@ promises! {
         let store = trial.store().await?;
         let result = store.retrieve(&key("nothing")?, Some(ByteRange::starting_at(5))).await;
         ensure_fails!(result, "not-found", "a range of what is not there");
+        Ok(())
+    }
+
+    /// Any range of any object is the right bytes at the right position.
+    async fn random_ranges_are_the_right_bytes(trial) {
+        let ((store, objects), mut random) = (stocked(trial).await?, trial.random());
+        for _ in 0..60 {
+            let object = random.pick(&objects);
+            let size = object.1.len();
+            let start = random.below(size);
+            let end = start + 1 + random.below((size - start).min(200_000));
+            match random.below(3) {
+                0 => reads_as(&store, &object, ByteRange::between(start as u64, end as u64)?, start..end).await?,
+                1 => reads_as(&store, &object, ByteRange::starting_at(start as u64), start..size).await?,
+                _ => reads_as(&store, &object, ByteRange::last((size - start) as u64)?, start..size).await?,
+            }
+        }
         Ok(())
     }
 }

@@ -2,7 +2,8 @@ use futures::stream;
 
 use super::sample::{self, KIB, MIB, key};
 use super::trial::Store;
-use super::{Breach, Result};
+use crate::contract::Breach;
+use crate::error::Result;
 use crate::object::{Attributes, Body, Checksum, ETag, Key, Tags, UserMetadata, timestamp_from_millis};
 use crate::provider::{Condition, Stamp, StoreOptions};
 
@@ -156,5 +157,36 @@ promises! {
         let stored = store.put_with(&Key::new("k".repeat(Key::MAX_LEN))?, "x", attributes.clone()).await?;
         ensure_eq!(stored.attributes, attributes, "what it answered with");
         store.ensure_is(&stored, b"x").await
+    }
+
+    /// However a body is cut, randomly and with empty pieces among them, leaves no trace.
+    async fn random_pieces_leave_no_trace(trial) {
+        let (store, mut random) = (trial.store().await?, trial.random());
+        for round in 0..12 {
+            let bytes = sample::bytes(random.below(200_000), round);
+            let longest = random.pick(&[7_000, 64 * KIB, 100_000]);
+            let body = sample::in_random_pieces(&bytes, longest, &mut random);
+            let stored = store.put(&key("k")?, body).await?;
+            store.ensure_is(&stored, &bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// Any time from 1970 to the end of the year 9999 comes back to the millisecond, and need not be later than the last.
+    async fn any_time_is_kept(trial) {
+        let store = trial.store().await?;
+        for size in [3, 100 * KIB] {
+            let name = key(&format!("t{size}"))?;
+            for (created_at, updated_at) in [(1, 253_402_300_799_999), (0, 0), (1_712_345_678_901, 5), (999, 1_000)] {
+                let (created_at, updated_at) = (timestamp_from_millis(created_at), timestamp_from_millis(updated_at));
+                let stamp = Stamp { etag: ETag::generate(), updated_at, created_at: Some(created_at) };
+                let bytes = sample::bytes(size, 1);
+                let options = StoreOptions { stamp, ..StoreOptions::default() };
+                let stored = store.store(&name, bytes.clone().into(), options).await?;
+                ensure_eq!((stored.created_at, stored.updated_at), (created_at, updated_at), "the times");
+                store.ensure_is(&stored, &bytes).await?;
+            }
+        }
+        Ok(())
     }
 }

@@ -1,49 +1,83 @@
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 
-use super::{Breach, Subject};
+use super::Subject;
+use crate::contract::random::Random;
+use crate::contract::{Breach, Options};
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Body, ByteRange, ETag, Key, Object, StorageMetadata};
 use crate::provider::{Condition, ListQuery, StorageProvider, StoreOptions};
 
-/// One provider in one home, held to one promise.
-pub(super) struct Trial<'a> {
+/// One provider held to one promise.
+pub(in crate::contract) struct Trial<'a> {
     subject: &'a dyn Subject,
-    home: usize,
+    promise: &'static str,
+    seed: u64,
+    /// How many homes it had so far.
+    homes: AtomicUsize,
 }
 
 impl<'a> Trial<'a> {
-    pub(super) fn new(subject: &'a dyn Subject, home: usize) -> Self {
-        Self { subject, home }
+    pub(in crate::contract) fn new(subject: &'a dyn Subject, promise: &'static str, options: &Options) -> Self {
+        Self { subject, promise, seed: options.seed, homes: AtomicUsize::new(0) }
     }
 
-    /// Opens the trial's provider: an empty one.
+    /// Opens an empty provider, in another home each time.
     pub(super) async fn store(&self) -> Result<Store> {
-        Ok(Store(self.subject.open(self.home).await?))
+        let number = self.homes.fetch_add(1, Ordering::Relaxed);
+        let home = if number == 0 { self.promise.to_owned() } else { format!("{}-{number}", self.promise) };
+        Ok(Store { provider: self.subject.open(&home).await?, home: home.into() })
     }
 
     /// The provider opened again, if it is one that keeps what is stored.
     pub(super) async fn reopen(&self, store: Store) -> Result<Store, Breach> {
-        if !self.subject.is_persistent() {
+        if !self.is_persistent() {
             return Err(Breach::NotApplicable);
         }
-        drop(store);
-        Ok(self.store().await?)
+        let Store { provider, home } = store;
+        drop(provider);
+        Ok(Store { provider: self.subject.open(&home).await?, home })
+    }
+
+    pub(super) fn is_persistent(&self) -> bool {
+        self.subject.is_persistent()
+    }
+
+    /// How many bytes an object has that the provider can not hold in its memory.
+    pub(super) fn more_than_memory(&self) -> u64 {
+        self.subject.memory().map_or(LARGE, |memory| memory + LARGE / 16)
+    }
+
+    /// Random numbers: the same for the same seed and promise.
+    pub(super) fn random(&self) -> Random {
+        Random::for_promise(self.seed, self.promise)
+    }
+
+    /// What its random numbers are made from.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 }
 
+/// What is large where no limit of memory is known, in bytes.
+const LARGE: u64 = 16 << 20;
+
 /// A provider, with short ways to do what most promises need. Clones are the same one.
 #[derive(Clone)]
-pub(super) struct Store(Arc<dyn StorageProvider>);
+pub(super) struct Store {
+    provider: Arc<dyn StorageProvider>,
+    home: Arc<str>,
+}
 
 impl std::ops::Deref for Store {
     type Target = dyn StorageProvider;
 
     fn deref(&self) -> &Self::Target {
-        &*self.0
+        &*self.provider
     }
 }
 

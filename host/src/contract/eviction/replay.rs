@@ -1,0 +1,57 @@
+use super::churn;
+use super::shard::Shard;
+use crate::cache::{EntryId, EvictionStrategy};
+use crate::error::Result;
+
+/// A shard that knows what another one holds, as one that takes over from a strategy that failed: all residents in one
+/// batch, in the order of their slots.
+fn take_over(strategy: Box<dyn EvictionStrategy>, former: &Shard) -> Result<Shard> {
+    let mut residents = former.residents().to_vec();
+    residents.sort_unstable_by_key(|id| id.slot());
+    let mut shard = Shard::new(strategy);
+    for id in residents {
+        shard.insert_at(id, id.0, former.weight(id));
+    }
+    shard.step(0, 64)?;
+    Ok(shard)
+}
+
+promises! {
+    /// A fresh instance that is told in one batch of all that is there goes on from it.
+    fn a_fresh_instance_takes_over(trial) {
+        let mut former = trial.shard(1_000_000)?;
+        for event in churn::random_events(&mut trial.random()) {
+            event.happen(&mut former)?;
+        }
+        (0..50).for_each(|_| _ = former.insert(10));
+        let mut shard = take_over(trial.factory()?.open(1_000_000)?, &former)?;
+        let mut wanted: Vec<EntryId> = shard.residents().to_vec();
+        let mut dropped = Vec::new();
+        while !shard.residents().is_empty() {
+            let choice = shard.step((shard.total() / 4).max(1), 64)?;
+            ensure!(
+                choice.strangers.is_empty() && choice.repeated.is_empty() && !choice.victims.is_empty(),
+                "with {} left it dropped {:?}", shard.residents().len(), choice.victims
+            );
+            dropped.extend(choice.victims);
+        }
+        wanted.sort_unstable();
+        dropped.sort_unstable();
+        ensure_eq!(dropped, wanted, "what was dropped");
+        Ok(())
+    }
+
+    /// An instance can take over again and again, each from the one before.
+    fn it_can_be_taken_over_again_and_again(trial) {
+        let (mut shard, mut random) = (trial.shard(1_000_000)?, trial.random());
+        for _ in 0..8 {
+            for event in churn::random_events(&mut random).into_iter().take(150) {
+                if let Some(choice) = event.happen(&mut shard)? {
+                    ensure!(choice.strangers.is_empty(), "it dropped {:?}, which were not there", choice.strangers);
+                }
+            }
+            shard = take_over(trial.factory()?.open(1_000_000)?, &shard)?;
+        }
+        Ok(())
+    }
+}
