@@ -7,14 +7,23 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use larder::contract::{Component, Part};
 use larder::plugin::{Plugin, PluginError, PluginOptions, PluginRuntime};
 use larder::provider::StorageProvider;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-/// The first-party plugins, and the one that misbehaves.
-const PLUGINS: [&str; 5] = ["plugins/memory", "plugins/versions", "plugins/sieve", "plugins/retention", "tests/zoo"];
+/// The first-party plugins, and those that misbehave.
+const PLUGINS: [&str; 7] = [
+    "plugins/memory",
+    "plugins/versions",
+    "plugins/sieve",
+    "plugins/retention",
+    "tests/zoo",
+    "tests/zoo-eviction",
+    "tests/zoo-lifecycle",
+];
 
 /// The folder of the project.
 pub fn project() -> &'static Path {
@@ -49,19 +58,24 @@ pub fn skipped(what: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what}");
 }
 
+/// Says something worth reading although the test passes, past cargo's capture.
+pub fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// A plugin runtime with a folder of its own for compiled code.
 #[derive(Debug)]
 pub struct Runtime {
-    runtime: PluginRuntime,
-    _compiled: TempDir,
+    runtime: Arc<PluginRuntime>,
+    folder: TempDir,
 }
 
 impl Runtime {
     /// A runtime whose cache of compiled code is empty.
     pub fn new() -> Self {
-        let compiled = tempfile::tempdir().expect("there is a folder for temporary files");
-        let runtime = PluginRuntime::new(compiled.path().to_owned()).expect("this platform has a plugin runtime");
-        Self { runtime, _compiled: compiled }
+        let folder = tempfile::tempdir().expect("there is a folder for temporary files");
+        let runtime = PluginRuntime::new(folder.path().join("compiled")).expect("this platform has a plugin runtime");
+        Self { runtime: Arc::new(runtime), folder }
     }
 
     /// Loads a first-party plugin with these settings, default limits and no grants.
@@ -85,6 +99,21 @@ impl Runtime {
         let mut options = PluginOptions { settings, ..PluginOptions::new(name) };
         adjust(&mut options);
         self.runtime.load(&component(name).await, options).await
+    }
+
+    /// A first-party plugin as something to be held to its contract, with options that `adjust` changes.
+    ///
+    /// # Errors
+    /// Those of [`PluginRuntime::load`].
+    pub async fn part(
+        &self,
+        name: &str,
+        settings: Value,
+        adjust: impl FnOnce(Component) -> Component,
+    ) -> Result<Part, PluginError> {
+        let options = PluginOptions { settings, ..PluginOptions::new(name) };
+        let component = adjust(Component::new(component(name).await, options));
+        component.into_part(Arc::clone(&self.runtime), self.folder.path().join("stores")).await
     }
 
     /// The plugin `versions` over two stores.

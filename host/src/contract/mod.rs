@@ -9,7 +9,7 @@
 //! | eviction | an [`EvictionStrategyFactory`](crate::cache::EvictionStrategyFactory), by an [`eviction::Subject`] | [`eviction::promises`] |
 //! | lifecycle | a [`LifecyclePolicy`](crate::lifecycle::LifecyclePolicy), by a [`lifecycle::Subject`] | [`lifecycle::promises`] |
 //!
-//! [`check`] holds a [`Part`] to all promises of its kind and returns a [`Report`]; [`Promise::check`] to one of them.
+//! A plugin becomes a [`Part`] through [`Component`]. [`check`] holds a [`Part`] to all promises of its kind and returns a [`Report`]; [`Promise::check`] to one of them.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -38,6 +38,7 @@
 #[macro_use]
 mod breach;
 
+mod component;
 pub mod eviction;
 mod junit;
 pub mod lifecycle;
@@ -50,6 +51,7 @@ mod random;
 mod report;
 mod shrinking;
 
+pub use component::{Component, StoreForm};
 pub use options::Options;
 pub use outcome::{Outcome, Verdict};
 pub use part::Part;

@@ -177,7 +177,9 @@ impl StorageProvider for Zoo {
             _ => Bound::Included(query.prefix.as_str()),
         };
         let folder = match self.fault {
-            Some(Fault::PrefixIsFolder) if !query.prefix.is_empty() => format!("{}/", query.prefix.trim_end_matches('/')),
+            Some(Fault::PrefixIsFolder) if !query.prefix.is_empty() => {
+                format!("{}/", query.prefix.trim_end_matches('/'))
+            }
             _ => query.prefix.clone(),
         };
         let mut found = objects
@@ -255,10 +257,13 @@ impl Zoo {
                 }
                 name
             }
-            Some(Fault::ShortKeys) => key.chars().scan(0, |length, character| {
-                *length += character.len_utf8();
-                (*length <= 255).then_some(character)
-            }).collect(),
+            Some(Fault::ShortKeys) => key
+                .chars()
+                .scan(0, |length, character| {
+                    *length += character.len_utf8();
+                    (*length <= 255).then_some(character)
+                })
+                .collect(),
             _ => key.to_owned(),
         }
     }
@@ -279,7 +284,8 @@ impl Zoo {
             match upload.next().await {
                 Ok(Some(piece)) => bytes.extend(piece),
                 Ok(None) => {
-                    let checksum = upload.checksum().ok_or_else(|| Error::internal("a body ended without a checksum"))?;
+                    let checksum =
+                        upload.checksum().ok_or_else(|| Error::internal("a body ended without a checksum"))?;
                     return Ok((bytes, checksum));
                 }
                 Err(error) => {

@@ -4,6 +4,7 @@ mod build;
 mod inspect;
 mod list;
 mod reload;
+mod test;
 
 use std::path::PathBuf;
 
@@ -16,12 +17,13 @@ const EXAMPLES: &str = "\
 Examples:
   larder plugin build plugins/sieve         # a crate becomes a component
   larder plugin inspect sieve.wasm          # what it is, and what it wants
+  larder plugin test plugins/sieve          # whether it keeps the contract
   larder plugin list                        # what the configuration names, and how it does
   larder plugin reset sieve                 # starts again after it was quarantined
   larder plugin reload                      # changed plugins are put to work
 ";
 
-/// Build and inspect plugins, and look after those at work
+/// Build, inspect and test plugins, and look after those at work
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PluginCommand {
@@ -45,6 +47,7 @@ enum Action {
         /// The component, a .wasm file
         file: PathBuf,
     },
+    Test(Box<test::Test>),
     /// List the plugins that the configuration names; while a host runs, with how they do and why one does not
     List,
     /// Have a running host start a plugin again that is quarantined or backs off
@@ -64,6 +67,7 @@ impl PluginCommand {
         match self.action {
             Action::Build { dirs } => build::build(&dirs, context.output()).await,
             Action::Inspect { file } => inspect::inspect(&file, context.output()),
+            Action::Test(test) => test.run(context.output()).await,
             Action::List => list::list(context).await,
             Action::Reset { plugin } => reload::reset(context, &plugin).await,
             Action::Reload => reload::reload(context).await,

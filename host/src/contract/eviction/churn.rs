@@ -1,6 +1,7 @@
 //! Random events on a shard, and the shortest row of them that breaks a promise.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use super::Trial;
 use super::shard::{Choice, Shard};
@@ -12,8 +13,10 @@ use crate::error::Result;
 /// How many rows are tried, and how long each is.
 const ROWS: usize = 4;
 const LENGTH: usize = 600;
+/// How long a short row is searched for, at most.
+const SEARCH: Duration = Duration::from_secs(8);
 
-/// What happens on a shard. Residents are named by their rank of arrival, modulo how many there are.
+/// What happens on a shard. Residents are named by where they stand among all, modulo how many there are.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
     Insert { weight: u64 },
@@ -80,8 +83,8 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Insert { weight } => write!(f, "insert one of weight {weight}"),
-            Self::Access { rank } => write!(f, "read the one of rank {rank}"),
-            Self::Remove { rank } => write!(f, "remove the one of rank {rank}"),
+            Self::Access { rank } => write!(f, "read resident {rank}"),
+            Self::Remove { rank } => write!(f, "remove resident {rank}"),
             Self::Step { wanted, max_victims } => write!(f, "want {wanted}, of {max_victims} victims at most"),
         }
     }
@@ -101,8 +104,10 @@ pub(super) fn every_choice(trial: &Trial, holds: impl Fn(&Choice) -> Result<(), 
     for _ in 0..ROWS {
         let events = random_events(&mut random);
         let Err(mut breach) = follow(trial, &events, &holds) else { continue };
-        let mut shrinking = Shrinking::new(events);
-        while let Some(candidate) = shrinking.candidate() {
+        let (mut shrinking, begun) = (Shrinking::new(events), Instant::now());
+        while begun.elapsed() < SEARCH
+            && let Some(candidate) = shrinking.candidate()
+        {
             if let Err(another) = follow(trial, &candidate, &holds) {
                 breach = another;
                 shrinking.failed();

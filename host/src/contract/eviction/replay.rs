@@ -1,20 +1,6 @@
 use super::churn;
 use super::shard::Shard;
-use crate::cache::{EntryId, EvictionStrategy};
-use crate::error::Result;
-
-/// A shard that knows what another one holds, as one that takes over from a strategy that failed: all residents in one
-/// batch, in the order of their slots.
-fn take_over(strategy: Box<dyn EvictionStrategy>, former: &Shard) -> Result<Shard> {
-    let mut residents = former.residents().to_vec();
-    residents.sort_unstable_by_key(|id| id.slot());
-    let mut shard = Shard::new(strategy);
-    for id in residents {
-        shard.insert_at(id, id.0, former.weight(id));
-    }
-    shard.step(0, 64)?;
-    Ok(shard)
-}
+use crate::cache::EntryId;
 
 promises! {
     /// A fresh instance that is told in one batch of all that is there goes on from it.
@@ -24,7 +10,7 @@ promises! {
             event.happen(&mut former)?;
         }
         (0..50).for_each(|_| _ = former.insert(10));
-        let mut shard = take_over(trial.factory()?.open(1_000_000)?, &former)?;
+        let mut shard = Shard::taking_over(trial.factory()?.open(1_000_000)?, &former)?;
         let mut wanted: Vec<EntryId> = shard.residents().to_vec();
         let mut dropped = Vec::new();
         while !shard.residents().is_empty() {
@@ -50,7 +36,7 @@ promises! {
                     ensure!(choice.strangers.is_empty(), "it dropped {:?}, which were not there", choice.strangers);
                 }
             }
-            shard = take_over(trial.factory()?.open(1_000_000)?, &shard)?;
+            shard = Shard::taking_over(trial.factory()?.open(1_000_000)?, &shard)?;
         }
         Ok(())
     }

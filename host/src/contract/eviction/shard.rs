@@ -7,9 +7,10 @@ use crate::error::Result;
 /// gathers events, and knows who is there.
 pub(super) struct Shard {
     strategy: Box<dyn EvictionStrategy>,
-    /// Who is there, in the order in which they came.
+    /// Who is there, in an order that the events decide.
     residents: Vec<EntryId>,
-    weights: HashMap<EntryId, u64>,
+    /// For each of them where among `residents` it stands, and what it weighs.
+    known: HashMap<EntryId, (usize, u64)>,
     /// For each slot the generation that it has next.
     generations: Vec<u32>,
     free: Vec<u32>,
@@ -42,13 +43,29 @@ impl Shard {
         Self {
             strategy,
             residents: Vec::new(),
-            weights: HashMap::new(),
+            known: HashMap::new(),
             generations: Vec::new(),
             free: Vec::new(),
             held_back: Vec::new(),
             batch: Batch::default(),
             hashes: 0,
         }
+    }
+
+    /// A shard that holds what another one does, as one that takes over from a strategy that failed: the strategy is
+    /// told of all residents in one batch, in the order of their slots.
+    pub(super) fn taking_over(strategy: Box<dyn EvictionStrategy>, former: &Self) -> Result<Self> {
+        let mut shard = Self::new(strategy);
+        let mut residents = former.residents.clone();
+        residents.sort_unstable_by_key(|id| id.slot());
+        for id in residents {
+            shard.insert_at(id, id.0, former.weight(id));
+        }
+        shard.step(0, 1)?;
+        shard.generations.clone_from(&former.generations);
+        shard.free = [&former.free[..], &former.held_back[..]].concat();
+        shard.hashes = former.hashes;
+        Ok(shard)
     }
 
     /// An entry comes in, whose key was never there.
@@ -69,8 +86,8 @@ impl Shard {
 
     /// An entry comes in under an id that the caller has chosen.
     pub(super) fn insert_at(&mut self, id: EntryId, hash: u64, weight: u64) -> EntryId {
+        self.known.insert(id, (self.residents.len(), weight));
         self.residents.push(id);
-        self.weights.insert(id, weight);
         self.batch.inserted.push(id.0);
         self.batch.hashes.push(hash);
         self.batch.weights.push(weight);
@@ -100,7 +117,7 @@ impl Shard {
         for &id in &victims {
             if !named.insert(id) {
                 repeated.push(id);
-            } else if let Some(&weight) = self.weights.get(&id) {
+            } else if let Some(&(_, weight)) = self.known.get(&id) {
                 freed_before_last = freed;
                 freed += weight;
                 self.forget(id);
@@ -114,26 +131,29 @@ impl Shard {
         Ok(Choice { victims, strangers, repeated, freed, freed_before_last, wanted, max_victims, left })
     }
 
-    /// Who is there, in the order in which they came.
+    /// Who is there, in an order that the events decide.
     pub(super) fn residents(&self) -> &[EntryId] {
         &self.residents
     }
 
     /// What a resident weighs, 0 if it is none.
     pub(super) fn weight(&self, id: EntryId) -> u64 {
-        self.weights.get(&id).copied().unwrap_or(0)
+        self.known.get(&id).map_or(0, |&(_, weight)| weight)
     }
 
     /// What all residents weigh together.
     pub(super) fn total(&self) -> u64 {
-        self.weights.values().sum()
+        self.known.values().map(|&(_, weight)| weight).sum()
     }
 
     fn forget(&mut self, id: EntryId) -> bool {
-        if self.weights.remove(&id).is_none() {
-            return false;
+        let Some((place, _)) = self.known.remove(&id) else { return false };
+        self.residents.swap_remove(place);
+        if let Some(moved) = self.residents.get(place)
+            && let Some((stands, _)) = self.known.get_mut(moved)
+        {
+            *stands = place;
         }
-        self.residents.retain(|&resident| resident != id);
         if let Some(generation) = self.generations.get_mut(id.slot() as usize) {
             *generation = id.generation().wrapping_add(1);
         }
