@@ -42,14 +42,16 @@ pub enum EvictionPolicy {
     Random,
     /// Strategies of other making, such as a plugin's.
     Custom(Arc<dyn EvictionStrategyFactory>),
+    /// LRU, and beside it a strategy that decides nothing: what it would have kept is counted.
+    Monitored(Arc<dyn EvictionStrategyFactory>),
 }
 
 impl EvictionPolicy {
-    /// What makes the strategies of the policy; none for the default, which is a cache of its own.
+    /// What makes the strategies that decide; none for the default, which is a cache of its own.
     pub fn strategy(&self) -> Option<Arc<dyn EvictionStrategyFactory>> {
         match self {
             Self::Default => None,
-            Self::Lru => Some(Arc::new(lru::Factory)),
+            Self::Lru | Self::Monitored(_) => Some(Arc::new(lru::Factory)),
             Self::Fifo => Some(Arc::new(fifo::Factory)),
             Self::Random => Some(Arc::new(random::Factory)),
             Self::Custom(factory) => Some(Arc::clone(factory)),

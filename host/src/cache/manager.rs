@@ -1,12 +1,14 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::entry::Resident;
+use super::monitored::{self, Monitored, Tally};
 use super::quick::QuickEngine;
 use super::shards::Shards;
 use super::slots::SlotEngine;
-use super::{CacheConfig, CacheEntry};
+use super::{CacheConfig, CacheEntry, EvictionPolicy};
 use crate::counter::Counter;
 use crate::error::Result;
 use crate::object::Key;
@@ -24,6 +26,7 @@ pub struct CacheManager {
     weight_limit: u64,
     hits: Counter,
     misses: Counter,
+    tally: Arc<Tally>,
 }
 
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub struct CacheStats {
     pub weight: u64,
     /// Shards that go on with a native strategy since the plugin's failed there.
     pub failed_strategies: u64,
+    /// What a strategy that is monitored comes to; all zero if none is.
+    pub monitored: Monitored,
 }
 
 impl CacheManager {
@@ -57,9 +62,14 @@ impl CacheManager {
     pub fn new(config: &CacheConfig) -> Result<Self> {
         let entry_limit = config.entry_limit.as_u64();
         let shards = Shards::of(config.size_limit.as_u64(), entry_limit);
-        let engine = match config.eviction_policy.strategy() {
-            None => Engine::Quick(QuickEngine::new(shards)?),
-            Some(factory) => Engine::Slots(SlotEngine::new(shards, factory)?),
+        let tally = Arc::<Tally>::default();
+        let engine = match (config.eviction_policy.strategy(), &config.eviction_policy) {
+            (None, _) => Engine::Quick(QuickEngine::new(shards)?),
+            (Some(decides), EvictionPolicy::Monitored(monitored)) => {
+                let (monitored, tally) = (Arc::clone(monitored), Arc::clone(&tally));
+                Engine::Slots(SlotEngine::new(shards, Arc::new(monitored::Factory { decides, monitored, tally }))?)
+            }
+            (Some(factory), _) => Engine::Slots(SlotEngine::new(shards, factory)?),
         };
         Ok(Self {
             engine,
@@ -68,6 +78,7 @@ impl CacheManager {
             weight_limit: shards.capacity,
             hits: Counter::default(),
             misses: Counter::default(),
+            tally,
         })
     }
 
@@ -147,6 +158,7 @@ impl CacheManager {
                 entries: engine.len(),
                 weight: engine.weight(),
                 failed_strategies: 0,
+                monitored: Monitored::default(),
             },
             Engine::Slots(engine) => CacheStats {
                 hits,
@@ -155,6 +167,7 @@ impl CacheManager {
                 entries: engine.len(),
                 weight: engine.weight(),
                 failed_strategies: engine.failed_strategies(),
+                monitored: self.tally.read(),
             },
         }
     }

@@ -306,3 +306,33 @@ fn many_readers_and_writers_see_only_what_was_inserted() {
         assert!(stats.weight <= 40 * 600 && stats.hits + stats.misses == 20_000, "{policy}: {stats:?}");
     }
 }
+
+/// Reads keys through a cache of ten entries, LRU with another strategy beside it. Keys 0 to 2 are read again and again
+/// between a hundred that are read once.
+fn monitored(beside: Arc<dyn super::EvictionStrategyFactory>) -> super::Monitored {
+    let size_limit = bytesize::ByteSize::b(10 * entry(0, "").weight());
+    let config = CacheConfig { eviction_policy: EvictionPolicy::Monitored(beside), ..CacheConfig::new(size_limit) };
+    let cache = CacheManager::new(&config).unwrap();
+    let read = |number: usize| {
+        if cache.get(&key(number)).is_none() {
+            cache.insert(entry(number, ""));
+        }
+    };
+    (3..103).for_each(|number| [0, 1, 2, number].into_iter().for_each(read));
+    // Reads are told of when something comes in.
+    (200..220).for_each(read);
+    cache.stats().monitored
+}
+
+#[test]
+fn a_strategy_beside_itself_would_have_the_same_hits() {
+    let seen = monitored(Arc::new(lru::Factory));
+    assert_eq!((seen.requests, seen.hits, seen.monitored_hits), (419, 297, 297));
+}
+
+#[test]
+fn a_strategy_that_does_worse_shows_before_it_decides() {
+    let seen = monitored(Arc::new(fifo::Factory));
+    assert_eq!(seen.hits, 297);
+    assert!((200..290).contains(&seen.monitored_hits), "{seen:?}");
+}

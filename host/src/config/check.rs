@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::error::nearest;
 use super::locate::YamlPath;
-use super::{Config, EvictionPolicy, LifecycleConfig, PluginName, StorageConfig, StorageType, graph};
+use super::{Config, EvictionPolicy, LifecycleConfig, PluginMode, PluginName, StorageConfig, StorageType, graph};
 use crate::object::StoreName;
 
 /// What is wrong with it, each with the place of what would have to change.
@@ -126,6 +126,12 @@ impl Check<'_> {
 
     fn provider(&mut self, path: YamlPath, provider: &StorageType) {
         if let StorageType::Custom(name) = provider {
+            let monitored = self.config.plugins.get(name).is_some_and(|plugin| plugin.mode == PluginMode::Monitor);
+            if monitored {
+                let message =
+                    format!("the plugin `{name}` has `mode: monitor`, and a provider is there to be used; remove it");
+                self.report(path.clone(), message);
+            }
             self.plugin_exists(path, name, &StorageType::BUILT_IN);
         }
     }

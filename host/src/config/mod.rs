@@ -38,7 +38,7 @@ pub use error::{ConfigError, Position, Problem};
 pub use limits::{PluginLimits, PluginRestart};
 pub use name::{AccessKey, GrantName, PluginName, Region};
 pub use period::Period;
-pub use plugin::{ComponentSource, Grants, PluginConfig};
+pub use plugin::{ComponentSource, Grants, PluginConfig, PluginMode};
 pub use secret::Secret;
 pub use server::{AdminConfig, Credential, ListenAddress, S3Config, ServerConfig};
 pub use size::Size;

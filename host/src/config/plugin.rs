@@ -26,6 +26,19 @@ pub struct PluginConfig {
     pub limits: PluginLimits,
     /// When it is started again after it failed.
     pub restart: PluginRestart,
+    /// Whether what it says is done.
+    pub mode: PluginMode,
+}
+
+/// Whether what a strategy or a policy says is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PluginMode {
+    /// It is.
+    #[default]
+    Enforce,
+    /// It is not: the plugin runs beside the native strategy, or beside the other policies, and where it differs is counted.
+    Monitor,
 }
 
 /// Where a component comes from.
@@ -69,6 +82,10 @@ struct Written {
     /// When it is started again after it failed.
     #[serde(default)]
     restart: PluginRestart,
+    /// Whether what it says is done: `monitor` has it run beside the native strategy, or the other policies, and counts
+    /// where it differs.
+    #[serde(default)]
+    mode: PluginMode,
 }
 
 impl<'de> Deserialize<'de> for PluginConfig {
@@ -83,7 +100,7 @@ impl<'de> Deserialize<'de> for PluginConfig {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<PluginConfig, A::Error> {
-                let Written { path, source, config, grants, limits, restart } =
+                let Written { path, source, config, grants, limits, restart, mode } =
                     Written::deserialize(MapAccessDeserializer::new(map))?;
                 let component = match (path, source) {
                     (Some(path), None) => ComponentSource::Path(path),
@@ -99,7 +116,7 @@ impl<'de> Deserialize<'de> for PluginConfig {
                         ));
                     }
                 };
-                Ok(PluginConfig { component, config, grants, limits, restart })
+                Ok(PluginConfig { component, config, grants, limits, restart, mode })
             }
         }
 
@@ -109,12 +126,12 @@ impl<'de> Deserialize<'de> for PluginConfig {
 
 impl Serialize for PluginConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { component, config, grants, limits, restart } = self.clone();
+        let Self { component, config, grants, limits, restart, mode } = self.clone();
         let (path, source) = match component {
             ComponentSource::Path(path) => (Some(path), None),
             ComponentSource::Source(source) => (None, Some(source)),
         };
-        Written { path, source, config, grants, limits, restart }.serialize(serializer)
+        Written { path, source, config, grants, limits, restart, mode }.serialize(serializer)
     }
 }
 

@@ -11,7 +11,7 @@ use tracing::info;
 use super::HostError;
 use super::plugins::{self, PluginUse};
 use crate::cache::{self, CacheManager};
-use crate::config::{ComponentSource, Config, EvictionPolicy, PluginName, StorageConfig, StorageType};
+use crate::config::{ComponentSource, Config, EvictionPolicy, PluginMode, PluginName, StorageConfig, StorageType};
 use crate::lifecycle::LifecyclePolicy;
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
@@ -139,6 +139,11 @@ impl<'a> Assembly<'a> {
         self.plugin(plugin, store, Plugin::lifecycle).await
     }
 
+    /// Whether what a plugin says is done.
+    pub(super) fn mode(&self, plugin: &PluginName) -> PluginMode {
+        self.config.plugins[plugin].mode
+    }
+
     async fn cache(
         &mut self,
         store: &StoreName,
@@ -150,7 +155,11 @@ impl<'a> Assembly<'a> {
             EvictionPolicy::Fifo => cache::EvictionPolicy::Fifo,
             EvictionPolicy::Random => cache::EvictionPolicy::Random,
             EvictionPolicy::Custom(plugin) => {
-                cache::EvictionPolicy::Custom(self.plugin(plugin, store, Plugin::eviction).await?)
+                let factory = self.plugin(plugin, store, Plugin::eviction).await?;
+                match self.mode(plugin) {
+                    PluginMode::Enforce => cache::EvictionPolicy::Custom(factory),
+                    PluginMode::Monitor => cache::EvictionPolicy::Monitored(factory),
+                }
             }
         };
         let config = cache::CacheConfig {

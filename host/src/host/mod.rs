@@ -30,7 +30,7 @@ use assembly::Assembly;
 use catalog::Catalog;
 use usage::UsageSampler;
 
-use crate::config::{Config, LifecycleConfig, PluginName, StorageConfig, StorageType, StoreTemplate};
+use crate::config::{Config, LifecycleConfig, PluginMode, PluginName, StorageConfig, StorageType, StoreTemplate};
 use crate::error::{Error, Result};
 use crate::lifecycle::LifecycleManager;
 use crate::manager::StorageManager;
@@ -302,7 +302,11 @@ async fn schedule_lifecycle(
     let store = assembly.store(name).await?;
     let mut manager = LifecycleManager::new(name.clone(), Arc::new(store));
     for plugin in &config.policies {
-        manager = manager.with_policy(plugin.to_string(), assembly.policy(plugin, name).await?);
+        let policy = assembly.policy(plugin, name).await?;
+        manager = match assembly.mode(plugin) {
+            PluginMode::Enforce => manager.with_policy(plugin.to_string(), policy),
+            PluginMode::Monitor => manager.with_monitored_policy(plugin.to_string(), policy),
+        };
     }
     if let Some(archive) = &config.archive_to {
         manager = manager.with_archive(Arc::new(assembly.store(archive).await?));

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -5,7 +6,7 @@ use async_trait::async_trait;
 use futures::stream::{self, StreamExt};
 
 use super::archive;
-use super::report::{LifecycleReport, Planned, Verdict};
+use super::report::{Differences, LifecycleReport, Planned, Verdict};
 use super::{Candidate, Decision, LifecyclePolicy};
 use crate::error::{Error, Result};
 use crate::object::{StorageMetadata, StoreName, Timestamp};
@@ -27,6 +28,7 @@ pub struct LifecycleManager {
     store: Arc<dyn StorageProvider>,
     archive: Option<Arc<dyn StorageProvider>>,
     policies: Vec<NamedPolicy>,
+    monitored: Vec<NamedPolicy>,
 }
 
 struct NamedPolicy {
@@ -49,7 +51,7 @@ impl LifecycleManager {
 
     /// Looks after a store. It has no policies and no archive yet.
     pub fn new(name: StoreName, store: Arc<dyn StorageProvider>) -> Self {
-        Self { name, store, archive: None, policies: Vec::new() }
+        Self { name, store, archive: None, policies: Vec::new(), monitored: Vec::new() }
     }
 
     /// With a store that archived objects move to, under the same keys.
@@ -63,6 +65,13 @@ impl LifecycleManager {
     #[must_use]
     pub fn with_policy(mut self, name: impl Into<String>, policy: Arc<dyn LifecyclePolicy>) -> Self {
         self.policies.push(NamedPolicy { name: name.into(), policy });
+        self
+    }
+
+    /// With one more policy that decides nothing: where it differs from the others is in the report, and no more.
+    #[must_use]
+    pub fn with_monitored_policy(mut self, name: impl Into<String>, policy: Arc<dyn LifecyclePolicy>) -> Self {
+        self.monitored.push(NamedPolicy { name: name.into(), policy });
         self
     }
 
@@ -96,6 +105,13 @@ impl LifecycleManager {
             store = %self.name, considered, archived, deleted, kept_by_retention, kept_by_failure, failed,
             complete = result.is_ok(), "lifecycle policies applied"
         );
+        for (policy, differences) in &report.monitored {
+            let Differences { would_archive, would_delete, would_keep, unheard } = *differences;
+            tracing::info!(
+                store = %self.name, policy, would_archive, would_delete, would_keep, unheard,
+                "what the monitored policy would have done otherwise"
+            );
+        }
         result.map(|()| report)
     }
 
@@ -105,6 +121,7 @@ impl LifecycleManager {
             let page = self.store.list(&query).await?;
             query.start_after = page.next().map(|key| key.as_str().to_owned());
             let planned = self.judge(page.objects, now).await;
+            self.compare(&planned, now, &mut report.monitored).await;
             let mut acting = stream::iter(planned)
                 .map(|planned| async move { self.carry_out(planned).await })
                 .buffer_unordered(Self::AT_ONCE);
@@ -151,6 +168,29 @@ impl LifecycleManager {
             metadata: candidate.metadata.clone(),
         };
         candidates.iter().zip(together).map(planned).collect()
+    }
+
+    /// Asks the policies that are only monitored, and notes where they differ.
+    async fn compare(&self, planned: &[Planned], now: Timestamp, differences: &mut BTreeMap<String, Differences>) {
+        if self.monitored.is_empty() {
+            return;
+        }
+        let candidate = |planned: &Planned| Candidate { metadata: planned.metadata.clone(), last_read_at: None };
+        let candidates: Arc<[Candidate]> = planned.iter().map(candidate).collect();
+        for NamedPolicy { name, policy } in &self.monitored {
+            let differences = differences.entry(name.clone()).or_default();
+            match decide(policy.clone(), candidates.clone(), now).await {
+                Ok(decisions) => {
+                    for (planned, decision) in planned.iter().zip(decisions) {
+                        differences.note(&planned.verdict, &verdict(&planned.metadata, decision, now));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(store = %self.name, policy = name, "the monitored policy could not be heard: {error}");
+                    differences.unheard += planned.len() as u64;
+                }
+            }
+        }
     }
 
     async fn carry_out(&self, planned: Planned) -> Outcome {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use manager::LifecycleManager;
-pub use report::{LifecycleReport, Planned, Verdict};
+pub use report::{Differences, LifecycleReport, Planned, Verdict};
 
 use crate::error::Result;
 use crate::object::{StorageMetadata, Timestamp};

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::object::{StorageMetadata, Timestamp};
@@ -52,8 +54,42 @@ pub struct LifecycleReport {
     pub changed_meanwhile: u64,
     /// Objects that were to be archived or deleted, and could not be; they are as they were.
     pub failed: u64,
+    /// What policies that are only monitored would have done otherwise, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub monitored: BTreeMap<String, Differences>,
     /// The first [`LifecycleReport::MAX_PROBLEMS`] different things that went wrong.
     pub problems: Vec<String>,
+}
+
+/// Where a policy that is only monitored differs from those that decide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Differences {
+    /// Objects that it would have archived, and that were not to be.
+    pub would_archive: u64,
+    /// Objects that it would have deleted, and that were not to be.
+    pub would_delete: u64,
+    /// Objects that it would have kept, and that were to be archived or deleted.
+    pub would_keep: u64,
+    /// Objects that it could not be heard about.
+    pub unheard: u64,
+}
+
+impl Differences {
+    /// How many objects it differs on.
+    pub fn count(&self) -> u64 {
+        self.would_archive + self.would_delete + self.would_keep
+    }
+
+    /// Takes note of what both say of one object. Whether it is kept by a retention or for another reason is the same.
+    pub(super) fn note(&mut self, decided: &Verdict, would: &Verdict) {
+        match (decided, would) {
+            (Verdict::Archive, Verdict::Archive) | (Verdict::Delete, Verdict::Delete) => {}
+            (_, Verdict::Archive) => self.would_archive += 1,
+            (_, Verdict::Delete) => self.would_delete += 1,
+            (Verdict::Archive | Verdict::Delete, _) => self.would_keep += 1,
+            _ => {}
+        }
+    }
 }
 
 impl LifecycleReport {

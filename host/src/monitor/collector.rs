@@ -106,6 +106,24 @@ const FAMILIES: &[Family] = &[
         value: |metrics, _| Some(metrics.cache_failed_strategies),
     },
     Family {
+        name: "larder_cache_monitored_requests_total",
+        help: "Requests that a monitored eviction strategy was told of.",
+        kind: MetricType::COUNTER,
+        value: |metrics, _| Some(metrics.monitored_requests),
+    },
+    Family {
+        name: "larder_cache_monitored_requests_hit_total",
+        help: "How many of them were hits.",
+        kind: MetricType::COUNTER,
+        value: |metrics, _| Some(metrics.monitored_requests_hit),
+    },
+    Family {
+        name: "larder_cache_monitored_would_hit_total",
+        help: "How many of them would have been hits, had the monitored strategy decided.",
+        kind: MetricType::COUNTER,
+        value: |metrics, _| Some(metrics.monitored_would_hit),
+    },
+    Family {
         name: "larder_provider_up",
         help: "1 if the provider answered when it was last asked, 0 if it failed.",
         kind: MetricType::GAUGE,

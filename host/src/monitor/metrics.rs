@@ -29,6 +29,12 @@ pub struct StorageMetrics {
     pub cache_entries: u64,
     /// Bytes that the entries in the cache weigh together.
     pub cache_bytes: u64,
+    /// Requests that a monitored eviction strategy was told of.
+    pub monitored_requests: u64,
+    /// How many of them were hits.
+    pub monitored_requests_hit: u64,
+    /// How many of them would have been hits, had the monitored strategy decided.
+    pub monitored_would_hit: u64,
     /// Shards of the cache that go on with a native eviction strategy since the plugin's failed there.
     pub cache_failed_strategies: u64,
 }
@@ -42,6 +48,9 @@ impl StorageMetrics {
             cache_entries: cache.entries,
             cache_bytes: cache.weight,
             cache_failed_strategies: cache.failed_strategies,
+            monitored_requests: cache.monitored.requests,
+            monitored_requests_hit: cache.monitored.hits,
+            monitored_would_hit: cache.monitored.monitored_hits,
             ..self
         }
     }

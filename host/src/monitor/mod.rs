@@ -148,6 +148,7 @@ mod tests {
             entries: 2,
             weight: 1,
             failed_strategies: 0,
+            monitored: crate::cache::Monitored::default(),
         });
         let metrics = monitor.snapshot()[&name("documents")];
         assert_eq!((metrics.cache_hits, metrics.cache_misses, metrics.cache_evictions), (5, 4, 3));

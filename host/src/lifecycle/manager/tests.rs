@@ -356,3 +356,24 @@ async fn a_store_out_of_reach_is_an_error() {
     assert!(matches!(manager.apply_policies(day(1)).await, Err(Error::Unavailable { .. })));
     assert!(matches!(manager.plan(day(1)).await, Err(Error::Unavailable { .. })));
 }
+
+#[tokio::test]
+async fn a_monitored_policy_is_heard_and_not_obeyed() {
+    let store = Arc::new(Map::default());
+    for name in ["gone", "stays", "both"] {
+        store.put(name, "bytes", day(0)).await;
+    }
+    let deletes = |names: &'static [&'static str]| {
+        each(move |metadata| Decision { delete: names.contains(&metadata.key.as_str()), ..Decision::KEEP })
+    };
+    let manager = manager(&store)
+        .with_policy("decides", deletes(&["gone", "both"]))
+        .with_monitored_policy("new", deletes(&["stays", "both"]))
+        .with_monitored_policy("broken", Arc::new(Policy(|_: &[Candidate], _| Err(Error::internal("trapped")))));
+    let report = manager.apply_policies(day(1)).await.unwrap();
+    assert_eq!((report.deleted, report.kept), (2, 1));
+    assert_eq!(report.monitored["new"], Differences { would_delete: 1, would_keep: 1, ..Differences::default() });
+    assert_eq!(report.monitored["new"].count(), 2);
+    assert_eq!(report.monitored["broken"], Differences { unheard: 3, ..Differences::default() });
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+}
