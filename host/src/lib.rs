@@ -24,6 +24,7 @@ pub mod host;
 pub mod lifecycle;
 pub mod manager;
 pub mod monitor;
+mod net;
 pub mod object;
 pub mod plugin;
 pub mod provider;

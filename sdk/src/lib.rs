@@ -12,7 +12,8 @@
 //! component that larder loads; built for any other target, it stays what it is, and `cargo test` can call it: the module
 //! [`testing`] holds twins of what the host provides.
 //!
-//! A plugin has neither clock nor randomness, files nor network: what it needs comes with each call.
+//! A plugin has neither clock nor randomness, files nor network: what it needs comes with each call. What the operator
+//! grants a provider beyond that, it reaches through [`InnerStore`], [`state`], [`secrets`] and [`http`].
 #![deny(missing_docs, unsafe_code)]
 
 mod abi;
@@ -21,6 +22,7 @@ mod checksum;
 pub mod config;
 mod error;
 pub mod eviction;
+pub mod http;
 mod inner;
 mod lifecycle;
 pub mod log;
@@ -28,6 +30,8 @@ mod object;
 mod pairs;
 mod provider;
 mod range;
+pub mod secrets;
+pub mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod timestamp;

@@ -78,8 +78,23 @@ impl Check<'_> {
                 let message = "this word names what is built in; give the plugin another name";
                 self.report(plugins.key(name), message);
             }
+            let grants = plugins.key(name).key("grants");
             for (word, store) in &plugin.grants.stores {
-                self.store_exists(plugins.key(name).key("grants").key("stores").key(word), store);
+                self.store_exists(grants.key("stores").key(word), store);
+            }
+            for (word, secret) in &plugin.grants.secrets {
+                if let Err(message) = secret.expose() {
+                    self.report(grants.key("secrets").key(word), message);
+                }
+            }
+            if let Some(job) = config.pure_use_of(name) {
+                for grant in plugin.grants.given() {
+                    let message = format!(
+                        "`{name}` is the {job}, and such a plugin decides from what it is handed alone, so that its \
+                         decisions can be replayed; it can be granted nothing: remove this"
+                    );
+                    self.report(grants.key(grant), message);
+                }
             }
         }
     }
@@ -220,12 +235,12 @@ impl Check<'_> {
         }
     }
 
-    /// Two stores on one plugin with grants would keep their objects in the same inner stores, under the same keys.
+    /// Two stores on one plugin with grants would keep their objects in the same place, under the same keys.
     fn shared_grants(&mut self) {
         let config = self.config;
         let granted = |provider: &StorageType| match provider {
             StorageType::Custom(name) => {
-                config.plugins.get(name).is_some_and(|plugin| !plugin.grants.stores.is_empty())
+                config.plugins.get(name).is_some_and(|plugin| plugin.grants.can_keep_objects())
             }
             _ => false,
         };
@@ -234,7 +249,7 @@ impl Check<'_> {
             let provider = store.provider_type.to_string();
             if let Some(other) = users.get(&provider) {
                 let message = format!(
-                    "`{other}` stands on the plugin `{provider}` too, and both would share the stores granted to it; \
+                    "`{other}` stands on the plugin `{provider}` too, and both would share what is granted to it; \
                      define the plugin once more under another name, with grants of its own"
                 );
                 self.report(YamlPath::top("stores").key(name).key("provider_type"), message);
@@ -243,7 +258,7 @@ impl Check<'_> {
         }
         if let Some(template) = config.new_buckets.as_ref().filter(|template| granted(&template.provider_type)) {
             let message = format!(
-                "all new buckets would share the stores granted to the plugin `{}`; choose a provider without grants",
+                "all new buckets would share what is granted to the plugin `{}`; choose a provider without grants",
                 template.provider_type
             );
             self.report(YamlPath::top("new_buckets").key("provider_type"), message);

@@ -12,6 +12,7 @@ mod cache;
 mod check;
 mod entries;
 mod error;
+mod grants;
 mod graph;
 mod limits;
 mod locate;
@@ -35,10 +36,11 @@ use serde::{Deserialize, Serialize};
 
 pub use cache::{CacheConfig, EvictionPolicy};
 pub use error::{ConfigError, Position, Problem};
+pub use grants::{FolderGrant, Grants, GuestPath, StateGrant};
 pub use limits::{PluginLimits, PluginRestart};
-pub use name::{AccessKey, GrantName, PluginName, Region};
+pub use name::{AccessKey, GrantName, PluginName, Region, VariableName};
 pub use period::Period;
-pub use plugin::{ComponentSource, Grants, PluginConfig, PluginMode};
+pub use plugin::{ComponentSource, PluginConfig, PluginMode};
 pub use secret::Secret;
 pub use server::{AdminConfig, Credential, ListenAddress, S3Config, ServerConfig};
 pub use size::Size;
@@ -132,6 +134,23 @@ impl Config {
         users
     }
 
+    /// A use of the plugin for which it has to be pure, such as `eviction strategy of documents`, if there is one.
+    fn pure_use_of(&self, plugin: &PluginName) -> Option<String> {
+        let template = self.new_buckets.as_ref().map(|template| ("new buckets", template.to_storage()));
+        let stores = self.stores.iter().map(|(name, store)| (name.as_str(), store.clone())).chain(template);
+        stores.into_iter().find_map(|(name, store)| {
+            let evicts = store.cache.is_some_and(
+                |cache| matches!(cache.eviction_policy, EvictionPolicy::Custom(custom) if custom == *plugin),
+            );
+            let ages = store.lifecycle.is_some_and(|lifecycle| lifecycle.policies.contains(plugin));
+            match (evicts, ages) {
+                (true, _) => Some(format!("eviction strategy of {name}")),
+                (_, true) => Some(format!("lifecycle policy of {name}")),
+                _ => None,
+            }
+        })
+    }
+
     /// Reads a document whose data and secrets are named from the folder `data` on, and its plugins from `components`
     /// on.
     fn parse(origin: &str, text: &str, data: &Path, components: &Path) -> Result<Self, ConfigError> {
@@ -143,6 +162,7 @@ impl Config {
         for plugin in config.plugins.values_mut() {
             let (ComponentSource::Path(path) | ComponentSource::Source(path)) = &mut plugin.component;
             *path = components.join(&*path);
+            plugin.grants.rebase(data);
         }
         let found = check::check(&config);
         if found.is_empty() { Ok(config) } else { Err(ConfigError::checks(origin, text, found)) }

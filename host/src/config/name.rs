@@ -71,6 +71,17 @@ name! {
 }
 
 name! {
+    /// The name of a variable of an environment: letters, digits and `_`, not beginning with a digit.
+    VariableName,
+    expected: "the name of a variable: letters, digits and `_`, not beginning with a digit",
+    pattern: "^[A-Za-z_][A-Za-z0-9_]{0,254}$",
+    fits: |text| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        (1..=255).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with(|first: char| first.is_ascii_digit())
+    }
+}
+
+name! {
     /// The name of an S3 region, part of every signature: 1 to 63 lower-case letters, digits and inner hyphens.
     Region,
     expected: "a region: 1 to 63 lower-case letters, digits and inner hyphens",

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -9,9 +8,8 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
 use super::entries;
+use super::grants::Grants;
 use super::limits::{PluginLimits, PluginRestart};
-use super::name::GrantName;
-use crate::object::StoreName;
 
 /// A plugin: which component, its settings, and what it may reach and use.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,13 +146,4 @@ impl JsonSchema for PluginConfig {
         );
         schema
     }
-}
-
-/// What a plugin may reach beyond the log: nothing, unless it is said here.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Grants {
-    /// Stores that a provider plugin may build on: the plugin's word for each, and the store.
-    #[serde(default, deserialize_with = "entries::to_stores", skip_serializing_if = "BTreeMap::is_empty")]
-    pub stores: BTreeMap<GrantName, StoreName>,
 }

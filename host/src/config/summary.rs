@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::{ComponentSource, Config, StorageConfig, StorageType};
+use crate::plugin::Grant;
 
 /// What a configuration amounts to, in lines for people.
 #[derive(Debug)]
@@ -32,6 +33,11 @@ impl fmt::Display for Summary<'_> {
             write!(f, "plugin   {name}: {component}")?;
             for (word, store) in &plugin.grants.stores {
                 write!(f, ", store `{store}` as {word}")?;
+            }
+            let others: Vec<&str> =
+                plugin.grants.given().filter(|grant| *grant != Grant::Stores).map(Grant::as_str).collect();
+            if !others.is_empty() {
+                write!(f, ", granted {}", others.join(", "))?;
             }
             writeln!(f)?;
         }

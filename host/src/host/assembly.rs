@@ -16,7 +16,7 @@ use crate::lifecycle::LifecyclePolicy;
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
 use crate::object::StoreName;
-use crate::plugin::{Grants, Plugin, PluginError, PluginRuntime, build};
+use crate::plugin::{GrantedStores, Grants, Plugin, PluginError, PluginRuntime, build};
 use crate::provider::StorageProvider;
 use crate::provider::file::FileStorageProvider;
 use crate::provider::memory::MemoryStorageProvider;
@@ -171,6 +171,17 @@ impl<'a> Assembly<'a> {
         CacheManager::new(&config).map_err(|error| HostError::Store { store: store.clone(), error })
     }
 
+    /// What the configuration grants a plugin, made ready.
+    async fn grants(&mut self, name: &PluginName) -> Result<Grants, HostError> {
+        let config = &self.config.plugins[name];
+        let mut stores = GrantedStores::new();
+        for (word, store) in &config.grants.stores {
+            let store = self.store(store).await?;
+            stores.insert(word.as_str().to_owned(), Arc::new(store) as Arc<dyn StorageProvider>);
+        }
+        plugins::grants(self.runtime, self.data_dir, name, config, stores).await
+    }
+
     /// Loads a plugin for a store: each use of a plugin has instances, and so a memory, of its own.
     async fn plugin<T>(
         &mut self,
@@ -179,13 +190,9 @@ impl<'a> Assembly<'a> {
         part: impl FnOnce(&Plugin) -> Result<T, PluginError>,
     ) -> Result<T, HostError> {
         let config = &self.config.plugins[name];
-        let mut stores = BTreeMap::new();
-        for (word, granted) in &config.grants.stores {
-            let granted = self.store(granted).await?;
-            stores.insert(word.as_str().to_owned(), Arc::new(granted) as Arc<dyn StorageProvider>);
-        }
+        let grants = self.grants(name).await?;
         let component = component(&config.component)?;
-        let options = plugins::options(name, store, config, Grants { stores });
+        let options = plugins::options(name, store, config, grants);
         let loaded = self.runtime.load(&component, options).await.and_then(|plugin| Ok((part(&plugin)?, plugin)));
         let (part, plugin) = loaded.map_err(|error| HostError::Plugin { plugin: name.clone(), component, error })?;
         let kind = plugin.interface().kind;

@@ -42,6 +42,16 @@ pub enum HostError {
         /// Why.
         error: PluginError,
     },
+    /// What a plugin keeps for itself can not be opened.
+    #[error("the state of the plugin {plugin} ({}) can not be opened: {error}", folder.display())]
+    PluginState {
+        /// The plugin's name in the configuration.
+        plugin: PluginName,
+        /// The folder of its state.
+        folder: PathBuf,
+        /// Why.
+        error: Error,
+    },
     /// The plugin runtime does not start.
     #[error(transparent)]
     Runtime(PluginError),

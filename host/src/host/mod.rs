@@ -36,7 +36,7 @@ use crate::lifecycle::LifecycleManager;
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
 use crate::object::{StoreName, Timestamp, now};
-use crate::plugin::PluginRuntime;
+use crate::plugin::{Grant, PluginRuntime};
 use crate::provider::{ListQuery, StorageProvider};
 use crate::scheduler::{ScheduledTask, TaskScheduler};
 
@@ -277,14 +277,15 @@ fn is_native(provider: &StorageType) -> bool {
     !matches!(provider, StorageType::Custom(_))
 }
 
-/// Whether what a store keeps ends with the process. A plugin that is granted no store has nowhere else to keep it.
+/// Whether what a store keeps ends with the process. A plugin that is granted nothing that lasts has nowhere to keep it.
 fn is_volatile(config: &Config, store: &StorageConfig) -> bool {
     match &store.provider_type {
         StorageType::Memory => true,
         StorageType::File => false,
         StorageType::Custom(plugin) => {
-            let granted = &config.plugins[plugin].grants.stores;
-            granted.values().all(|inner| is_volatile(config, &config.stores[inner]))
+            let grants = &config.plugins[plugin].grants;
+            let lasts = |grant| matches!(grant, Grant::State | Grant::Http | Grant::Files);
+            !grants.given().any(lasts) && grants.stores.values().all(|inner| is_volatile(config, &config.stores[inner]))
         }
     }
 }

@@ -1,10 +1,20 @@
 //! The plugins at work, and how a configuration has them loaded.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
-use crate::config::{PluginConfig, PluginLimits, PluginName, PluginRestart};
+use super::HostError;
+use crate::config::{self, PluginConfig, PluginLimits, PluginName, PluginRestart};
 use crate::object::StoreName;
-use crate::plugin::{Grants, Limits, Plugin, PluginOptions, PluginStatus, Restart};
+use crate::plugin::{
+    GrantedFolder, GrantedSecrets, GrantedStores, Grants, Limits, Plugin, PluginOptions, PluginRuntime, PluginStatus,
+    Restart, SecretSource,
+};
+
+/// The folder of what plugins keep, in the data folder, and in it for each plugin that of its state.
+const PLUGINS: &str = "plugins";
+const STATE: &str = "state";
 
 /// A plugin at work for one store. Each use of a plugin has instances, and so a memory, of its own.
 #[derive(Clone, Debug)]
@@ -56,6 +66,44 @@ pub(super) fn options(name: &PluginName, store: &StoreName, config: &PluginConfi
         restart: restart(&config.restart),
         ..PluginOptions::new(name.as_str())
     }
+}
+
+/// What a configuration grants a plugin beside the stores, which are there, made ready.
+///
+/// # Errors
+/// [`HostError::PluginState`] if its state can not be opened.
+pub(super) async fn grants(
+    runtime: &PluginRuntime,
+    data_dir: &Path,
+    name: &PluginName,
+    config: &PluginConfig,
+    stores: GrantedStores,
+) -> Result<Grants, HostError> {
+    let config::Grants { stores: _, state, secrets, http, files, clocks, random, env } = &config.grants;
+    let state = match state.capacity() {
+        Some(capacity) => {
+            let folder = data_dir.join(PLUGINS).join(name.as_str()).join(STATE);
+            let opened = runtime.state(&folder, capacity).await;
+            Some(opened.map_err(|error| HostError::PluginState { plugin: name.clone(), folder, error })?)
+        }
+        None => None,
+    };
+    let source = |secret: &config::Secret| {
+        let secret = secret.clone();
+        Box::new(move || secret.expose()) as SecretSource
+    };
+    let secrets = secrets.iter().map(|(word, secret)| (word.as_str().to_owned(), source(secret)));
+    let folder = |folder: &config::FolderGrant| GrantedFolder { path: folder.path.clone(), write: folder.write };
+    Ok(Grants {
+        stores,
+        state,
+        secrets: GrantedSecrets::new(secrets.collect()),
+        http: http.clone(),
+        files: files.iter().map(|(path, granted)| (path.as_str().to_owned(), folder(granted))).collect(),
+        clocks: *clocks,
+        random: *random,
+        env: env.iter().map(|(variable, value)| (variable.as_str().to_owned(), value.clone())).collect(),
+    })
 }
 
 fn limits(written: &PluginLimits) -> Limits {

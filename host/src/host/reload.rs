@@ -13,7 +13,7 @@ use super::{Host, used_plugins};
 use crate::config::{Config, PluginConfig, PluginName};
 use crate::error::{Error, Result};
 use crate::object::StoreName;
-use crate::plugin::{Digest, GrantedStores, Grants};
+use crate::plugin::{Digest, GrantedStores};
 use crate::provider::StorageProvider;
 
 /// What came of a reload.
@@ -113,7 +113,9 @@ impl Host {
         if old == new && digest(&component).await.is_some_and(|digest| digest == plugin.plugin.digest()) {
             return Ok(None);
         }
-        let grants = Grants { stores: self.granted(new)? };
+        let (data_dir, stores) = (self.data_dir.path(), self.granted(new)?);
+        let grants = plugins::grants(&self.runtime, data_dir, &plugin.name, new, stores).await;
+        let grants = grants.map_err(|error| Error::invalid_input(error.to_string()))?;
         let options = plugins::options(&plugin.name, &plugin.store, new, grants);
         let reloaded = self.runtime.reload(&plugin.plugin, &component, options).await;
         reloaded.map_err(|error| Error::invalid_input(error.to_string()))?;

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::GrantedSecrets;
 use super::bindings::provider::larder::plugin::types as wit;
 use crate::error::{Error, Result};
 use crate::object::{
@@ -16,10 +17,10 @@ use crate::provider::{Condition, ListQuery, Page, Stamp, StoreOptions};
 /// The longest text that is taken over from a plugin's error.
 const MAX_MESSAGE: usize = 1024;
 
-/// A failure that a plugin returned, for a request about `key`.
-pub(super) fn error_from_plugin(error: wit::Error, key: Option<&Key>) -> Error {
+/// A failure that a plugin returned, for a request about `key`, without the secrets that it was handed.
+pub(super) fn error_from_plugin(error: wit::Error, key: Option<&Key>, secrets: &GrantedSecrets) -> Error {
     let wit::Error { kind, code, message, retry_after } = error;
-    let mut message = message;
+    let (code, mut message) = (secrets.redact(&code), secrets.redact(&message).into_owned());
     message.truncate(message.floor_char_boundary(MAX_MESSAGE));
     if !code.is_empty() {
         let code = &code[..code.floor_char_boundary(64)];
@@ -270,7 +271,7 @@ mod tests {
             Error::internal("x"),
         ];
         for error in errors {
-            let back = error_from_plugin(error_to_plugin(&error), Some(&key));
+            let back = error_from_plugin(error_to_plugin(&error), Some(&key), &GrantedSecrets::default());
             assert_eq!((back.kind(), back.to_string()), (error.kind(), error.to_string()));
         }
     }

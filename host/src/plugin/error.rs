@@ -30,6 +30,16 @@ pub enum PluginError {
     /// It imports what was not granted.
     #[error("{0}")]
     Ungranted(String),
+    /// A folder that was granted is none.
+    #[error("the folder {} that is granted as {guest} can not be used: {error}", path.display())]
+    Folder {
+        /// The path that the plugin sees.
+        guest: String,
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// The compiler takes too long.
     #[error("it was not compiled within {} (limits.compile_time)", humantime::format_duration(*limit))]
     CompileTime {

@@ -52,13 +52,21 @@ impl HostInnerStore for State {
 }
 
 /// Runs an operation on a store in a task of its own: the store may stand on a plugin too, and one instance's event loop
-/// can not run inside another's.
+/// can not run inside another's. `passed` is how many bytes the plugin passed for it.
 async fn on_store<T: Send + 'static>(
     accessor: &Accessor<State>,
     store: &Resource<InnerStore>,
+    passed: usize,
     operation: impl FnOnce(Arc<dyn StorageProvider>) -> BoxFuture<'static, Result<T>>,
 ) -> wasmtime::Result<Result<T>> {
-    let store = accessor.with(|mut access| access.get().table.get(store).map(|store| Arc::clone(&store.0)))?;
+    let (store, permit) = accessor.with(|mut access| {
+        let State { table, in_flight, .. } = access.get();
+        table.get(store).map(|store| (Arc::clone(&store.0), in_flight.begin(passed)))
+    })?;
+    let _permit = match permit {
+        Ok(permit) => permit,
+        Err(error) => return Ok(Err(error)),
+    };
     match tokio::spawn(operation(store)).await {
         Ok(result) => Ok(result),
         Err(failed) => Ok(Err(Error::internal(format!("the operation on the inner store did not end: {failed}")))),
@@ -88,12 +96,16 @@ impl HostInnerStoreWithStore<State> for HasSelf<State> {
         options: wit::StoreOptions,
     ) -> Answer<wit::Metadata> {
         let (key, options) = (parse!(Key::new(key)), parse!(options.try_into()));
+        let mut passed = 0;
         let body = match data {
             Upload::Whole(bytes) if bytes.len() > WHOLE => {
                 let len = bytes.len();
                 parse!(Err(Error::too_large(format!("a whole body has at most {WHOLE} bytes, and this has {len}"))))
             }
-            Upload::Whole(bytes) => Body::from(bytes),
+            Upload::Whole(bytes) => {
+                passed = bytes.len();
+                Body::from(bytes)
+            }
             Upload::Streamed(StreamedUpload { data, end }) => {
                 let pace = accessor.with(|mut access| Pace::Instance(access.get().clocks.clone()));
                 let Incoming { body, finished: _ } = stream::receive(accessor, data, end, &pace)?;
@@ -101,7 +113,7 @@ impl HostInnerStoreWithStore<State> for HasSelf<State> {
             }
         };
         let stored =
-            on_store(accessor, &store, |store| Box::pin(async move { store.store(&key, body, options).await }));
+            on_store(accessor, &store, passed, |store| Box::pin(async move { store.store(&key, body, options).await }));
         answer(stored.await?, |metadata| (&metadata).into())
     }
 
@@ -112,7 +124,7 @@ impl HostInnerStoreWithStore<State> for HasSelf<State> {
         range: Option<wit::ByteRange>,
     ) -> Answer<Object> {
         let (key, range) = (parse!(Key::new(key)), parse!(range.map(TryInto::try_into).transpose()));
-        let found = on_store(accessor, &store, |store| Box::pin(async move { store.retrieve(&key, range).await }));
+        let found = on_store(accessor, &store, 0, |store| Box::pin(async move { store.retrieve(&key, range).await }));
         let object = parse!(found.await?);
         let data = match object.body {
             Body::Bytes(bytes) if bytes.len() <= WHOLE => Download::Whole(bytes.into()),
@@ -133,7 +145,7 @@ impl HostInnerStoreWithStore<State> for HasSelf<State> {
     ) -> Answer<()> {
         let (key, if_match) = (parse!(Key::new(key)), parse!(if_match.map(ETag::new).transpose()));
         let deleted =
-            on_store(accessor, &store, |store| Box::pin(async move { store.delete(&key, if_match.as_ref()).await }));
+            on_store(accessor, &store, 0, |store| Box::pin(async move { store.delete(&key, if_match.as_ref()).await }));
         answer(deleted.await?, |()| ())
     }
 
@@ -143,7 +155,7 @@ impl HostInnerStoreWithStore<State> for HasSelf<State> {
         query: wit::ListQuery,
     ) -> Answer<wit::Page> {
         let query = query.into();
-        let page = on_store(accessor, &store, |store| Box::pin(async move { store.list(&query).await }));
+        let page = on_store(accessor, &store, 0, |store| Box::pin(async move { store.list(&query).await }));
         answer(page.await?, |page| (&page).into())
     }
 
@@ -153,7 +165,7 @@ impl HostInnerStoreWithStore<State> for HasSelf<State> {
         key: String,
     ) -> Answer<wit::Metadata> {
         let key = parse!(Key::new(key));
-        let found = on_store(accessor, &store, |store| Box::pin(async move { store.metadata(&key).await }));
+        let found = on_store(accessor, &store, 0, |store| Box::pin(async move { store.metadata(&key).await }));
         answer(found.await?, |metadata: StorageMetadata| (&metadata).into())
     }
 
@@ -166,7 +178,7 @@ impl HostInnerStoreWithStore<State> for HasSelf<State> {
     ) -> Answer<wit::Metadata> {
         let (key, changes) = (parse!(Key::new(key)), parse!(changes.try_into()));
         let if_match = parse!(if_match.map(ETag::new).transpose());
-        let updated = on_store(accessor, &store, |store| {
+        let updated = on_store(accessor, &store, 0, |store| {
             Box::pin(async move { store.update(&key, changes, if_match.as_ref()).await })
         });
         answer(updated.await?, |metadata| (&metadata).into())

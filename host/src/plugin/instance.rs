@@ -87,7 +87,7 @@ impl Template {
                 meter.started();
                 Ok(Box::new(Instance { store, provider }))
             }
-            Ok(Err(error)) => Err(error_from_plugin(error, None)),
+            Ok(Err(error)) => Err(error_from_plugin(error, None, &self.grants.secrets)),
             Err(fault) => Err(self.failed(fault, Operation::Open, &store, Life::begin())),
         }
     }

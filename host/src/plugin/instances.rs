@@ -11,6 +11,7 @@ use futures::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use super::GrantedSecrets;
 use super::bindings::provider::larder::plugin::types as wit;
 use super::clock::CallClock;
 use super::detached::Detached;
@@ -96,6 +97,11 @@ impl Instances {
     /// Who watches over them.
     pub(super) fn supervisor(&self) -> &Arc<Supervisor> {
         &self.template.supervisor
+    }
+
+    /// The secrets that the plugin may have been handed.
+    pub(super) fn secrets(&self) -> &GrantedSecrets {
+        &self.template.grants.secrets
     }
 
     /// Makes the first instance, which shows that the plugin starts and takes its settings.

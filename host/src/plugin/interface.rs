@@ -4,7 +4,7 @@ use std::fmt;
 
 use wasmparser::{Parser, Payload};
 
-use super::{Grants, PluginError};
+use super::{Grant, Grants, PluginError};
 
 /// What a plugin is, told from the interface that it exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,11 +59,15 @@ pub const VERSION: &str = "0.1.0";
 
 const LOG: &str = "larder:plugin/log@0.1.0";
 const TYPES: &str = "larder:plugin/types@0.1.0";
-const INNER_STORES: &str = "larder:plugin/inner-stores@0.1.0";
+/// What a provider may import, and what it takes.
+const GRANTED: [(&str, Grant); 3] = [
+    ("larder:plugin/inner-stores@0.1.0", Grant::Stores),
+    ("larder:plugin/state@0.1.0", Grant::State),
+    ("larder:plugin/secrets@0.1.0", Grant::Secrets),
+];
 
 /// The packages whose interfaces the standard library of a `wasm32-wasip2` guest imports whether it uses them or not.
-const INERT_WASI: [&str; 6] =
-    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+const INERT_WASI: [&str; 6] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 
 /// Something that a component imports, and what it takes for it to have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,10 +83,10 @@ pub struct Import {
 pub enum Needs {
     /// Nothing: every plugin of its kind may have it.
     Nothing,
-    /// Nothing: it is there, but reaches nothing. No environment, arguments, files, network, clock or randomness.
-    Inert,
-    /// The grant with this YAML.
-    Grant(&'static str),
+    /// Nothing: it is there, but reaches nothing, unless a provider has the grant that makes it real.
+    Inert(Option<Grant>),
+    /// The grant.
+    Grant(Grant),
     /// The host does not have it.
     Unavailable,
 }
@@ -94,6 +98,13 @@ pub struct Interface {
     pub kind: Kind,
     /// What it imports, in order of name.
     pub imports: Vec<Import>,
+}
+
+impl Import {
+    /// Whether it is an interface of WASI, of a version that begins so.
+    pub(super) fn is_wasi(&self, version: &str) -> bool {
+        self.name.starts_with("wasi:") && self.name.split_once('@').is_some_and(|(_, of)| of.starts_with(version))
+    }
 }
 
 impl Interface {
@@ -142,32 +153,53 @@ impl Interface {
 
     /// Whether it imports anything from WASI.
     pub(super) fn uses_wasi(&self) -> bool {
-        self.imports.iter().any(|import| import.needs == Needs::Inert)
+        self.imports.iter().any(|import| import.name.starts_with("wasi:"))
     }
 
-    /// Refuses imports that nothing grants.
+    /// Refuses imports that nothing grants, and grants to what may have none.
     ///
     /// # Errors
-    /// [`PluginError::Ungranted`], which names the YAML that would grant it.
+    /// [`PluginError::Ungranted`], which names the YAML that would mend it.
     pub(super) fn check_grants(&self, grants: &Grants) -> Result<(), PluginError> {
+        let ungranted = |message| Err(PluginError::Ungranted(message));
+        if self.kind != Kind::Provider
+            && let Some(grant) = grants.given().next()
+        {
+            return ungranted(format!(
+                "it is {}, which decides from what it is handed alone, so that its decisions can be replayed, and can be \
+                 granted nothing; remove `{grant}` from its `grants`",
+                self.kind
+            ));
+        }
         for Import { name, needs } in &self.imports {
             match needs {
-                Needs::Nothing | Needs::Inert => {}
-                Needs::Grant(_) if !grants.stores.is_empty() => {}
-                Needs::Grant(yaml) => {
-                    return Err(PluginError::Ungranted(format!(
-                        "it imports {name}, which is not granted to it; to grant it, add to its entry under plugins: {yaml}"
-                    )));
+                Needs::Nothing | Needs::Inert(_) => {}
+                Needs::Grant(grant) if grants.has(*grant) => {}
+                Needs::Grant(grant) => {
+                    return ungranted(format!(
+                        "it imports {name}, which is not granted to it; to grant it, add to its entry under plugins: \
+                         `{}`",
+                        grant.yaml()
+                    ));
                 }
                 Needs::Unavailable => {
-                    return Err(PluginError::Ungranted(format!(
+                    return ungranted(format!(
                         "it imports {name}, which this host has not, so nothing can grant it; \
                          `larder plugin inspect` lists what it imports"
-                    )));
+                    ));
                 }
             }
         }
         Ok(())
+    }
+
+    /// What is granted to it and not imported by it.
+    pub(super) fn unused(&self, grants: &Grants) -> Vec<Grant> {
+        let uses = |grant: Grant| {
+            let is_of = |needs: &Needs| matches!(needs, Needs::Grant(of) | Needs::Inert(Some(of)) if *of == grant);
+            self.imports.iter().any(|import| is_of(&import.needs))
+        };
+        grants.given().filter(|grant| !uses(*grant)).collect()
     }
 }
 
@@ -201,13 +233,25 @@ fn kind_of(exports: &[String]) -> Result<Kind, PluginError> {
 
 fn needs(name: &str, kind: Kind) -> Needs {
     if name == LOG {
-        Needs::Nothing
-    } else if name == INNER_STORES && kind == Kind::Provider {
-        Needs::Grant("`grants: { stores: { NAME: STORE } }`")
-    } else if INERT_WASI.iter().any(|package| name.starts_with(package)) && name.contains("@0.2.") {
-        Needs::Inert
-    } else {
-        Needs::Unavailable
+        return Needs::Nothing;
+    }
+    let is_provider = kind == Kind::Provider;
+    if let Some((_, grant)) = GRANTED.iter().find(|(interface, _)| is_provider && *interface == name) {
+        return Needs::Grant(*grant);
+    }
+    let (package, _) = name.split_once('/').unwrap_or((name, ""));
+    let is_of = |version: &str| name.split_once('@').is_some_and(|(_, of)| of.starts_with(version));
+    // The interfaces of WASI 0.3 are asynchronous, and so are providers alone.
+    let is_spoken = is_of("0.2.") || (is_provider && is_of("0.3."));
+    match package {
+        "wasi:http" if is_spoken && is_provider => Needs::Grant(Grant::Http),
+        _ if !is_spoken || !INERT_WASI.contains(&package) => Needs::Unavailable,
+        _ if !is_provider => Needs::Inert(None),
+        "wasi:filesystem" => Needs::Inert(Some(Grant::Files)),
+        "wasi:clocks" => Needs::Inert(Some(Grant::Clocks)),
+        "wasi:random" => Needs::Inert(Some(Grant::Random)),
+        _ if name.starts_with("wasi:cli/environment@") => Needs::Inert(Some(Grant::Env)),
+        _ => Needs::Inert(None),
     }
 }
 
@@ -242,20 +286,56 @@ mod tests {
         assert!(refused(b"\0asm\x0d\0\x01\0\x0a\xff").contains("broken or cut-off"));
     }
 
+    fn import(name: &str, kind: Kind) -> Interface {
+        Interface { kind, imports: vec![Import { name: name.into(), needs: needs(name, kind) }] }
+    }
+
+    fn stores() -> Grants {
+        let memory: Arc<dyn StorageProvider> = Arc::new(MemoryStorageProvider::new());
+        Grants { stores: [("inner".to_owned(), memory)].into(), ..Grants::default() }
+    }
+
+    fn refusal(import: &Interface, grants: &Grants) -> String {
+        import.check_grants(grants).unwrap_err().to_string()
+    }
+
     #[test]
     fn nothing_is_granted_by_default() {
-        let import = |name: &str, kind| Interface {
-            kind,
-            imports: vec![Import { name: name.into(), needs: needs(name, kind) }],
-        };
-        let memory: Arc<dyn StorageProvider> = Arc::new(MemoryStorageProvider::new());
-        let granted = Grants { stores: [("inner".to_owned(), memory)].into() };
-        assert!(import(LOG, Kind::Eviction).check_grants(&Grants::default()).is_ok());
-        assert!(import("wasi:random/random@0.2.3", Kind::Lifecycle).check_grants(&Grants::default()).is_ok());
-        let refused = import(INNER_STORES, Kind::Provider).check_grants(&Grants::default()).unwrap_err().to_string();
-        assert!(refused.contains("grants: { stores:"), "{refused}");
-        assert!(import(INNER_STORES, Kind::Provider).check_grants(&granted).is_ok());
-        assert!(import(INNER_STORES, Kind::Eviction).check_grants(&granted).is_err());
-        assert!(import("wasi:http/outgoing-handler@0.2.0", Kind::Provider).check_grants(&granted).is_err());
+        let nothing = Grants::default();
+        assert!(import(LOG, Kind::Eviction).check_grants(&nothing).is_ok());
+        assert!(import("wasi:random/random@0.2.3", Kind::Lifecycle).check_grants(&nothing).is_ok());
+        for (name, grant) in [
+            ("larder:plugin/inner-stores@0.1.0", Grant::Stores),
+            ("larder:plugin/state@0.1.0", Grant::State),
+            ("larder:plugin/secrets@0.1.0", Grant::Secrets),
+            ("wasi:http/outgoing-handler@0.2.0", Grant::Http),
+            ("wasi:http/client@0.3.0", Grant::Http),
+        ] {
+            let refused = refusal(&import(name, Kind::Provider), &nothing);
+            assert!(refused.contains(name) && refused.contains(grant.yaml()), "{refused}");
+            let never = refusal(&import(name, Kind::Eviction), &nothing);
+            assert!(never.contains("nothing can grant it"), "{never}");
+        }
+        assert!(import("larder:plugin/inner-stores@0.1.0", Kind::Provider).check_grants(&stores()).is_ok());
+        for name in ["wasi:keyvalue/store@0.2.0", "wasi:cli/stdout@0.4.0", "wasi:clocks", "other:thing/a@0.2.0"] {
+            assert!(import(name, Kind::Provider).check_grants(&stores()).is_err(), "{name}");
+        }
+        assert!(import("wasi:cli/stdout@0.3.0", Kind::Lifecycle).check_grants(&nothing).is_err());
+    }
+
+    #[test]
+    fn what_has_to_be_pure_is_granted_nothing() {
+        for kind in [Kind::Eviction, Kind::Lifecycle] {
+            let refused = refusal(&import(LOG, kind), &Grants { clocks: true, ..Grants::default() });
+            assert!(refused.contains("remove `clocks`"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_grant_that_nothing_uses_is_found() {
+        let grants = Grants { clocks: true, ..stores() };
+        let plugin = import("wasi:clocks/wall-clock@0.2.3", Kind::Provider);
+        assert!(plugin.check_grants(&grants).is_ok());
+        assert_eq!(plugin.unused(&grants), [Grant::Stores]);
     }
 }

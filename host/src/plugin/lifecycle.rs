@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
+use super::GrantedSecrets;
 use super::bindings::lifecycle::exports::larder::plugin::lifecycle::{
     Candidate as PluginCandidate, Decision as PluginDecision,
 };
@@ -86,7 +87,7 @@ impl LifecycleTemplate {
         let settings = &self.plugin.settings;
         let open = |store: &mut _| component.larder_plugin_lifecycle().call_open(store, settings);
         let opened = self.plugin.call(&mut guest, Operation::Open, open, Result::is_err)?;
-        opened.map_err(|error| error_from_plugin(error, None))?;
+        opened.map_err(|error| error_from_plugin(error, None, &GrantedSecrets::default()))?;
         self.plugin.supervisor.meter.started();
         Ok(Instance { guest, component })
     }
@@ -121,7 +122,7 @@ impl LifecycleTemplate {
             delete: decision.delete,
             retain: Duration::from_millis(decision.retain),
         };
-        let decisions = decided.map_err(|error| error_from_plugin(error, None))?;
+        let decisions = decided.map_err(|error| error_from_plugin(error, None, &GrantedSecrets::default()))?;
         Ok(decisions.into_iter().map(decision).collect())
     }
 }

@@ -54,7 +54,7 @@ impl PluginStorageProvider {
                 Ok(metadata) => Error::RangeNotSatisfiable { range, size: metadata.size },
                 Err(error) => error,
             },
-            _ => error_from_plugin(error, Some(key)),
+            _ => error_from_plugin(error, Some(key), self.instances.load().secrets()),
         }
     }
 }
@@ -188,7 +188,7 @@ impl StorageProvider for PluginStorageProvider {
         };
         let work = Store { key: key.as_str().to_owned(), body, options: (&options).into() };
         let reply = instances.call(work).await?;
-        let stored = reply.value.map_err(|error| error_from_plugin(error, Some(key)))?;
+        let stored = reply.value.map_err(|error| error_from_plugin(error, Some(key), instances.secrets()))?;
         check_stored(key, stored, &sent, &options)
             .map_err(|what| instances.condemn(reply.instance, Operation::Store, what))
     }
@@ -208,21 +208,22 @@ impl StorageProvider for PluginStorageProvider {
 
     async fn delete(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
         let if_match = if_match.map(|etag| etag.as_str().to_owned());
-        let reply = self.instances.load_full().call(Delete { key: key.as_str().to_owned(), if_match }).await?;
-        reply.value.map_err(|error| error_from_plugin(error, Some(key)))
+        let instances = self.instances.load_full();
+        let reply = instances.call(Delete { key: key.as_str().to_owned(), if_match }).await?;
+        reply.value.map_err(|error| error_from_plugin(error, Some(key), instances.secrets()))
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page> {
         let instances = self.instances.load_full();
         let reply = instances.call(List(query.into())).await?;
-        let page = reply.value.map_err(|error| error_from_plugin(error, None))?;
+        let page = reply.value.map_err(|error| error_from_plugin(error, None, instances.secrets()))?;
         check_page(query, page).map_err(|what| instances.condemn(reply.instance, Operation::List, what))
     }
 
     async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
         let instances = self.instances.load_full();
         let reply = instances.call(Metadata(key.as_str().to_owned())).await?;
-        let found = reply.value.map_err(|error| error_from_plugin(error, Some(key)))?;
+        let found = reply.value.map_err(|error| error_from_plugin(error, Some(key), instances.secrets()))?;
         metadata_of(key, found).map_err(|what| instances.condemn(reply.instance, Operation::Metadata, what))
     }
 
@@ -234,7 +235,7 @@ impl StorageProvider for PluginStorageProvider {
             if_match: if_match.map(|etag| etag.as_str().to_owned()),
         };
         let reply = instances.call(work).await?;
-        let updated = reply.value.map_err(|error| error_from_plugin(error, Some(key)))?;
+        let updated = reply.value.map_err(|error| error_from_plugin(error, Some(key), instances.secrets()))?;
         metadata_of(key, updated).map_err(|what| instances.condemn(reply.instance, Operation::Update, what))
     }
 }

@@ -1,17 +1,21 @@
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::time::timeout;
+use tracing::warn;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::bindings::eviction::EvictionStrategyPre;
 use super::bindings::lifecycle::LifecyclePolicyPre;
 use super::bindings::provider::StorageProviderPre;
-use super::bindings::provider::larder::plugin::{inner_stores, log, types};
+use super::bindings::provider::larder::plugin::{inner_stores, log, secrets, state, types};
 use super::compiled::CompiledCache;
 use super::engine::Engines;
 use super::eviction::{EvictionTemplate, PluginEvictionFactory};
@@ -20,11 +24,13 @@ use super::instances::Instances;
 use super::lifecycle::{LifecycleTemplate, PluginLifecyclePolicy};
 use super::limits::MemoryBudget;
 use super::metrics::Metrics;
+use super::open_states::OpenStates;
 use super::provider::PluginStorageProvider;
 use super::state::State;
 use super::supervisor::{PluginStatus, Supervisor};
 use super::synchronous::Synchronous;
-use super::{Digest, Grants, Interface, Kind, Limits, PluginError, Restart};
+use super::wasi;
+use super::{Digest, Grant, GrantedFolder, Grants, Interface, Kind, Limits, PluginError, Restart, StateStore};
 use crate::cache::EvictionStrategyFactory;
 use crate::error::Error;
 use crate::lifecycle::LifecyclePolicy;
@@ -37,6 +43,9 @@ pub struct PluginRuntime {
     compiled: CompiledCache,
     metrics: Metrics,
     budget: Arc<MemoryBudget>,
+    states: OpenStates,
+    /// Grants that were found to be unused, by plugin, so that it is said once; locked to look and to add.
+    unused: Mutex<BTreeSet<(Arc<str>, Grant)>>,
 }
 
 /// How to load one plugin.
@@ -79,7 +88,9 @@ impl PluginRuntime {
     pub fn new(compiled: PathBuf) -> Result<Self, PluginError> {
         let metrics = Metrics::new().map_err(|error| PluginError::Runtime(error.to_string()))?;
         let budget = Arc::new(MemoryBudget::new(Self::MEMORY));
-        Ok(Self { engines: Engines::new()?, compiled: CompiledCache::new(compiled), metrics, budget })
+        let (engines, compiled) = (Engines::new()?, CompiledCache::new(compiled));
+        let (states, unused) = (OpenStates::default(), Mutex::default());
+        Ok(Self { engines, compiled, metrics, budget, states, unused })
     }
 
     /// The bytes of linear memory that all plugins may have together, unless it is said: 2 GiB.
@@ -98,6 +109,15 @@ impl PluginRuntime {
     /// [`PluginError::Runtime`] if one of their names is taken there.
     pub fn register(&self, registry: &Registry) -> Result<(), PluginError> {
         self.metrics.register(registry).map_err(|error| PluginError::Runtime(error.to_string()))
+    }
+
+    /// The state that a plugin keeps in a folder, which is made if it is not there; all who ask for the same folder share
+    /// it. `capacity` is in bytes; what is asked for last holds for all.
+    ///
+    /// # Errors
+    /// Those of [`FileStorageProvider::open`](crate::provider::file::FileStorageProvider::open).
+    pub async fn state(&self, folder: &Path, capacity: u64) -> crate::error::Result<StateStore> {
+        self.states.open(folder, capacity).await
     }
 
     /// Loads the component in the file `path`, starts it once, and lets it take its settings.
@@ -138,10 +158,22 @@ impl PluginRuntime {
         let digest = Digest::of(&wasm);
         let interface = Interface::of(&wasm)?;
         interface.check_grants(&options.grants)?;
+        self.warn_of_unused(&interface, &options);
+        check_folders(&options.grants).await?;
         let engine = self.engines.of(interface.kind).clone();
         let component = self.compile(&engine, &digest, wasm, options.limits.compile_time).await?;
         let made = self.make(&engine, &component, &interface, options).await?;
         Ok(Prepared { loaded: Loaded { digest, interface }, made })
+    }
+
+    /// A grant that nothing uses may be one that was meant for another plugin.
+    fn warn_of_unused(&self, interface: &Interface, options: &PluginOptions) {
+        for grant in interface.unused(&options.grants) {
+            if self.unused.lock().insert((Arc::clone(&options.name), grant)) {
+                let plugin = &*options.name;
+                warn!(plugin, "the plugin {plugin} is granted `{grant}`, and imports nothing that needs it");
+            }
+        }
     }
 
     /// A compiler that takes too long is not waited for; it ends by itself, as a component's size is limited.
@@ -196,6 +228,16 @@ impl PluginRuntime {
             }
         }
     }
+}
+
+/// A granted folder that is not there is the operator's mistake, and not the plugin's to find.
+async fn check_folders(grants: &Grants) -> Result<(), PluginError> {
+    for (guest, GrantedFolder { path, .. }) in &grants.files {
+        let found = tokio::fs::metadata(path).await;
+        let found = found.and_then(|found| if found.is_dir() { Ok(()) } else { Err(ErrorKind::NotADirectory.into()) });
+        found.map_err(|error| PluginError::Folder { guest: guest.clone(), path: path.clone(), error })?;
+    }
+    Ok(())
 }
 
 async fn read(path: &Path, limit: u64) -> Result<Vec<u8>, PluginError> {
@@ -345,11 +387,9 @@ fn linker(engine: &Engine, interface: &Interface) -> wasmtime::Result<Linker<Sta
     log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     if interface.kind == Kind::Provider {
         inner_stores::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+        state::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
+        secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     }
-    match interface.kind {
-        _ if !interface.uses_wasi() => {}
-        Kind::Provider => wasmtime_wasi::p2::add_to_linker_async(&mut linker)?,
-        Kind::Eviction | Kind::Lifecycle => wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?,
-    }
+    wasi::add_to_linker(&mut linker, interface)?;
     Ok(linker)
 }

@@ -154,18 +154,19 @@ pub(super) fn receive(
     let (told, end_told) = oneshot::channel();
     let (data_going, data_done) = oneshot::channel();
     let (end_going, end_done) = oneshot::channel();
-    accessor.with(|mut access| {
+    let secrets = accessor.with(|mut access| {
         data.pipe(&mut access, Sink { sender, pace: pace.clone(), _going: data_going })?;
-        end.pipe(&mut access, End { told: Some(told), _going: end_going })
+        end.pipe(&mut access, End { told: Some(told), _going: end_going })?;
+        wasmtime::error::Ok(access.get().grants.secrets.clone())
     })?;
-    let body = Body::stream(try_unfold((pieces, Some(end_told)), |(mut pieces, end_told)| async {
+    let body = Body::stream(try_unfold((pieces, Some(end_told), secrets), |(mut pieces, end_told, secrets)| async {
         if let Some(piece) = pieces.next().await {
-            return Ok(Some((piece, (pieces, end_told))));
+            return Ok(Some((piece, (pieces, end_told, secrets))));
         }
         match end_told {
             Some(end_told) => match end_told.await {
                 Ok(Ok(())) => Ok(None),
-                Ok(Err(error)) => Err(error_from_plugin(error, None)),
+                Ok(Err(error)) => Err(error_from_plugin(error, None, &secrets)),
                 Err(_) => Err(Error::unavailable("the plugin stopped in the middle of the body; its log says why")),
             },
             None => Ok(None),

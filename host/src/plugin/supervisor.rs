@@ -369,17 +369,24 @@ impl fmt::Debug for Supervisor {
 }
 
 #[cfg(test)]
+impl Supervisor {
+    /// One of the provider `zoo` in the store `cage`, under default limits.
+    pub(super) fn for_test(restart: Restart) -> Self {
+        let (plugin, store): (Arc<str>, Arc<str>) = ("zoo".into(), "cage".into());
+        let meter = super::metrics::Metrics::new().unwrap().meter(&plugin, &store);
+        let budget = Arc::new(MemoryBudget::new(1 << 20));
+        Self::new(plugin, store, Kind::Provider, Limits::default(), restart, meter, budget)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
 
-    use super::super::metrics::Metrics;
     use super::*;
 
     fn supervisor(restart: Restart) -> Supervisor {
-        let (plugin, store): (Arc<str>, Arc<str>) = ("zoo".into(), "cage".into());
-        let meter = Metrics::new().unwrap().meter(&plugin, &store);
-        let budget = Arc::new(MemoryBudget::new(1 << 20));
-        Supervisor::new(plugin, store, Kind::Provider, Limits::default(), restart, meter, budget)
+        Supervisor::for_test(restart)
     }
 
     fn trap(supervisor: &Supervisor, life: Life) -> Error {

@@ -1,6 +1,6 @@
 //! The WASI of guests built for `wasm32-wasip2`: their standard library imports it whether they use it or not. It is
-//! there, and reaches nothing: no environment, no arguments, no files, no network; the clock stands still and the random
-//! numbers are always the same, so that decisions can be replayed; output goes to the plugin's log.
+//! there, and reaches nothing that was not granted: no environment, no arguments, no files, no network; the clock stands
+//! still and the random numbers are always the same, so that decisions can be replayed; output goes to the plugin's log.
 
 use std::io;
 use std::pin::Pin;
@@ -10,28 +10,62 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
-use tracing::info;
+use tracing::{info, warn};
+use wasmtime::component::Linker;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::random::Deterministic;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx};
 
+use super::state::State;
 use super::supervisor::Supervisor;
+use super::{GrantedFolder, Grants, Interface, Kind, wasi_sync};
 
-pub(super) fn inert(supervisor: &Arc<Supervisor>) -> WasiCtx {
-    let output = Output(Arc::clone(supervisor));
-    WasiCtx::builder()
-        .stdout(output.clone())
-        .stderr(output)
-        .wall_clock(Stopped)
-        .monotonic_clock(Stopped)
-        .secure_random(Deterministic::new(vec![0]))
-        .insecure_random(Deterministic::new(vec![0]))
-        .insecure_random_seed(0)
-        .max_random_size(1 << 20)
-        .allow_tcp(false)
-        .allow_udp(false)
-        .build()
+/// The WASI of one instance.
+pub(super) fn context(supervisor: &Arc<Supervisor>, grants: &Arc<Grants>) -> WasiCtx {
+    let output = Output { supervisor: Arc::clone(supervisor), grants: Arc::clone(grants) };
+    let mut context = WasiCtx::builder();
+    context.stdout(output.clone()).stderr(output).max_random_size(1 << 20).allow_tcp(false).allow_udp(false);
+    if !grants.clocks {
+        context.wall_clock(Stopped).monotonic_clock(Stopped);
+    }
+    if !grants.random {
+        let zeros = || Deterministic::new(vec![0]);
+        context.secure_random(zeros()).insecure_random(zeros()).insecure_random_seed(0);
+    }
+    for (variable, value) in &grants.env {
+        context.env(variable, value);
+    }
+    for (guest, GrantedFolder { path, write }) in &grants.files {
+        let permissions = if *write { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+        // Whether it is there was found when the plugin was loaded; if it is gone since, so it is for the plugin.
+        if let Err(error) = context.preopened_dir(path, guest, permissions) {
+            warn!(
+                plugin = &*supervisor.plugin,
+                "the folder {} that is granted as {guest} can not be opened: {error}",
+                path.display()
+            );
+        }
+    }
+    context.build()
+}
+
+/// Adds the WASI that a plugin of this kind may import.
+pub(super) fn add_to_linker(linker: &mut Linker<State>, interface: &Interface) -> wasmtime::Result<()> {
+    if interface.kind != Kind::Provider {
+        return if interface.uses_wasi() { wasi_sync::add_to_linker(linker) } else { Ok(()) };
+    }
+    let imports = |version: &str| interface.imports.iter().any(|import| import.is_wasi(version));
+    if imports("0.2.") {
+        wasmtime_wasi::p2::add_to_linker_async(linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    }
+    if imports("0.3.") {
+        wasmtime_wasi::p3::add_to_linker(linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(linker)?;
+    }
+    Ok(())
 }
 
 struct Stopped;
@@ -58,13 +92,17 @@ impl HostMonotonicClock for Stopped {
 
 /// Standard output and standard error, as lines of the log.
 #[derive(Clone)]
-struct Output(Arc<Supervisor>);
+struct Output {
+    supervisor: Arc<Supervisor>,
+    grants: Arc<Grants>,
+}
 
 impl Output {
     fn write_lines(&self, bytes: &[u8]) {
-        for line in String::from_utf8_lossy(bytes).lines().filter(|line| !line.trim().is_empty()) {
-            if let Some(line) = self.0.admit_line(line) {
-                info!(plugin = &*self.0.plugin, store = &*self.0.store, "{line}");
+        let text = String::from_utf8_lossy(bytes);
+        for line in self.grants.secrets.redact(&text).lines().filter(|line| !line.trim().is_empty()) {
+            if let Some(line) = self.supervisor.admit_line(line) {
+                info!(plugin = &*self.supervisor.plugin, store = &*self.supervisor.store, "{line}");
             }
         }
     }

@@ -12,6 +12,43 @@ pub(crate) fn log(level: Level, message: &str) {
     eprintln!("{level:?}: {message}");
 }
 
+pub(crate) async fn secret(name: &str) -> Result<String> {
+    testing::granted_secret(name)
+}
+
+pub(crate) mod http {
+    use crate::error::Result;
+    use crate::http::{Request, Response};
+    use crate::testing;
+
+    pub(crate) async fn send(request: Request) -> Result<Response> {
+        request.url_parts()?;
+        testing::answer(request)
+    }
+}
+
+pub(crate) mod state {
+    use crate::error::Result;
+    use crate::state::{Entry, Expected, KeyPage, Version};
+    use crate::testing::granted_state;
+
+    pub(crate) async fn get(key: &str) -> Result<Option<Entry>> {
+        granted_state()?.get(key).await
+    }
+
+    pub(crate) async fn put(key: &str, value: Vec<u8>, expected: Expected) -> Result<Version> {
+        granted_state()?.put(key, value, expected).await
+    }
+
+    pub(crate) async fn delete(key: &str, expected: Option<&Version>) -> Result<()> {
+        granted_state()?.delete(key, expected).await
+    }
+
+    pub(crate) async fn list_keys(prefix: &str, start_after: Option<&str>, limit: u32) -> Result<KeyPage> {
+        granted_state()?.list_keys(prefix, start_after, limit).await
+    }
+}
+
 /// A store that a test granted.
 #[derive(Debug)]
 pub(crate) struct InnerStore(Rc<testing::MemoryStore>);

@@ -33,7 +33,7 @@ pub(super) fn inspect(file: &Path, output: &Output) -> Result<(), Failure> {
     if output.for_programs() {
         let imports = interface.imports.into_iter().map(|import| {
             let grant = match import.needs {
-                Needs::Grant(yaml) => Some(yaml),
+                Needs::Grant(grant) => Some(grant.yaml()),
                 _ => None,
             };
             ImportLine { name: import.name, grant, available: import.needs != Needs::Unavailable }
@@ -53,8 +53,8 @@ pub(super) fn inspect(file: &Path, output: &Output) -> Result<(), Failure> {
     rows.extend(interface.imports.iter().map(|import| {
         let needs = match import.needs {
             Needs::Nothing => String::new(),
-            Needs::Inert => " (reaches nothing)".into(),
-            Needs::Grant(yaml) => format!(" (if granted: {yaml})"),
+            Needs::Inert(_) => " (reaches nothing)".into(),
+            Needs::Grant(grant) => format!(" (if granted: `{}`)", grant.yaml()),
             Needs::Unavailable => " (this host does not have it)".into(),
         };
         ["imports".into(), format!("{}{needs}", Printable(&import.name))]

@@ -1,4 +1,4 @@
-//! What `generate!` makes of `wit/`: the exports of the three worlds, and the stores that a provider may import.
+//! What `generate!` makes of `wit/`: the exports of the three worlds, and what a provider may import.
 //!
 //! Streams are made with the intrinsics of the world that mentions them first. So the provider's world stands here
 //! without `inner-stores`, or every provider would import it and have to be granted stores.
@@ -10,6 +10,8 @@ wit_bindgen::generate!({
 
         world provider {
             import larder:plugin/log@0.1.0;
+            import larder:plugin/state@0.1.0;
+            import larder:plugin/secrets@0.1.0;
             export larder:plugin/provider@0.1.0;
         }
     ",
@@ -32,6 +34,14 @@ pub mod layer {
             "larder:plugin/types@0.1.0": super::larder::plugin::types,
             "larder:plugin/inner-stores@0.1.0": generate,
         },
+    });
+}
+
+pub mod http {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "larder:sdk/http",
+        generate_all,
     });
 }
 

@@ -3,15 +3,22 @@ pub mod bindings;
 mod convert;
 #[allow(missing_docs, reason = "only what `export!` expands to names it")]
 pub(crate) mod exports;
+pub(crate) mod http;
 mod inner;
+pub(crate) mod state;
 mod stream;
 
 pub(crate) use inner::InnerStore;
 pub(crate) use stream::HostStream;
 
-use bindings::larder::plugin::log as host;
+use bindings::larder::plugin::{log as host, secrets};
 
+use crate::error::Result;
 use crate::log::Level;
+
+pub(crate) async fn secret(name: &str) -> Result<String> {
+    secrets::get(name.to_owned()).await.map_err(convert::error)
+}
 
 pub(crate) fn log(level: Level, message: &str) {
     let level = match level {
