@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use larder::contract::{Component, Part};
-use larder::plugin::{Plugin, PluginError, PluginOptions, PluginRuntime};
+use larder::plugin::{Plugin, PluginError, PluginOptions, PluginRuntime, StateStore};
 use larder::provider::StorageProvider;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-/// The first-party plugins, and those that misbehave.
-const PLUGINS: [&str; 7] = [
+/// The first-party plugins, those that misbehave, and the one that uses all that it is granted.
+const PLUGINS: [&str; 8] = [
     "plugins/memory",
     "plugins/versions",
     "plugins/sieve",
@@ -23,6 +23,7 @@ const PLUGINS: [&str; 7] = [
     "tests/zoo",
     "tests/zoo-eviction",
     "tests/zoo-lifecycle",
+    "tests/reach",
 ];
 
 /// The folder of the project.
@@ -44,6 +45,37 @@ pub async fn component(name: &str) -> PathBuf {
         .await;
     let position = PLUGINS.iter().position(|folder| folder.ends_with(&format!("/{name}")));
     built[position.expect("it is one of the plugins")].clone()
+}
+
+/// The component of a plugin of the tests, built for `wasm32-wasip2` as anyone's own toolchain would, with a standard
+/// library that imports WASI; `None` if the target is not there and can not be had, which is then said.
+pub async fn wasip2_component(name: &str) -> Option<PathBuf> {
+    static BUILT: OnceCell<Option<PathBuf>> = OnceCell::const_new();
+    let built = BUILT.get_or_init(|| async {
+        let run = |program: &str, arguments: &[&str]| {
+            let mut command = tokio::process::Command::new(program);
+            // What the cargo that runs the tests has said is about them.
+            for (variable, _) in std::env::vars_os() {
+                let name = variable.to_string_lossy();
+                if name.starts_with("CARGO_") && !matches!(&*name, "CARGO_HOME" | "CARGO_REGISTRIES") {
+                    command.env_remove(&variable);
+                }
+            }
+            command.args(arguments).current_dir(project().join("plugins"));
+            command
+        };
+        let added = run("rustup", &["target", "add", "wasm32-wasip2"]).output().await;
+        if !added.is_ok_and(|added| added.status.success()) {
+            skipped("guests with WASI: the target wasm32-wasip2 can not be added");
+            return None;
+        }
+        let build = ["build", "--release", "--locked", "--target", "wasm32-wasip2", "-p", "reach", "-p", "chatty"];
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let built = run(&cargo, &build).output().await.expect("cargo runs the tests, and so is there");
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        Some(project().join("plugins/target/wasm32-wasip2/release"))
+    });
+    Some(built.await.as_ref()?.join(format!("{name}.wasm")))
 }
 
 /// As [`component`], for tests that run without tokio.
@@ -114,6 +146,21 @@ impl Runtime {
         let options = PluginOptions { settings, ..PluginOptions::new(name) };
         let component = adjust(Component::new(component(name).await, options));
         component.into_part(Arc::clone(&self.runtime), self.folder.path().join("stores")).await
+    }
+
+    /// Loads the component in a file, with options that `adjust` changes.
+    ///
+    /// # Errors
+    /// Those of [`PluginRuntime::load`].
+    pub async fn load_file(&self, path: &Path, adjust: impl FnOnce(&mut PluginOptions)) -> Result<Plugin, PluginError> {
+        let mut options = PluginOptions::new("guest");
+        adjust(&mut options);
+        self.runtime.load(path, options).await
+    }
+
+    /// The state in a folder, for a plugin to be granted.
+    pub async fn state(&self, folder: &Path, capacity: u64) -> StateStore {
+        self.runtime.state(folder, capacity).await.expect("the test's own folder can be opened")
     }
 
     /// The plugin `versions` over two stores.

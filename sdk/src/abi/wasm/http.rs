@@ -10,12 +10,13 @@ use crate::http::{Request, Response};
 
 type Trailers = std::result::Result<Option<Fields>, ErrorCode>;
 
-pub(crate) async fn send(request: Request) -> Result<Response> {
+pub(crate) async fn send(mut request: Request) -> Result<Response> {
+    let body = request.body.take();
     let (secure, authority, path) = request.url_parts()?;
     let malformed = |what: &str| Error::invalid_input(format!("the request's {what} is not one that can be sent"));
     let headers = Fields::from_list(&request.headers).map_err(|_| malformed("headers"))?;
     let (trailers_to, trailers) = wit_future::new::<Trailers>(gave_up);
-    let (body, contents) = match request.body {
+    let (body, contents) = match body {
         None => (None, None),
         Some(body) => {
             let (to, contents) = wit_stream::new::<u8>();
