@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use larder::contract::{Component, Part};
-use larder::plugin::{Plugin, PluginError, PluginOptions, PluginRuntime, StateStore};
+use larder::plugin::{Plugin, PluginError, PluginOptions, PluginRuntime, Registry, StateStore};
 use larder::provider::StorageProvider;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -105,9 +105,19 @@ pub struct Runtime {
 impl Runtime {
     /// A runtime whose cache of compiled code is empty.
     pub fn new() -> Self {
+        Self::with_memory(PluginRuntime::MEMORY)
+    }
+
+    /// A runtime whose plugins have so many bytes of memory together.
+    pub fn with_memory(bytes: usize) -> Self {
         let folder = tempfile::tempdir().expect("there is a folder for temporary files");
         let runtime = PluginRuntime::new(folder.path().join("compiled")).expect("this platform has a plugin runtime");
-        Self { runtime: Arc::new(runtime), folder }
+        Self { runtime: Arc::new(runtime.with_memory(bytes)), folder }
+    }
+
+    /// Has a registry show the metrics of its plugins.
+    pub fn register(&self, registry: &Registry) {
+        self.runtime.register(registry).expect("the registry is the test's own");
     }
 
     /// Loads a first-party plugin with these settings, default limits and no grants.

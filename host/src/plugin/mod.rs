@@ -56,6 +56,7 @@ pub use http::AllowedHost;
 pub use interface::{Import, Interface, Kind, Needs, VERSION};
 pub use limits::Limits;
 pub use metrics::Calls;
+pub use prometheus::Registry;
 pub use restart::Restart;
 pub use runtime::{Plugin, PluginOptions, PluginRuntime};
 pub use state_store::StateStore;

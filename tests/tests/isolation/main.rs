@@ -1,5 +1,8 @@
 //! What a plugin does wrong is an error for its caller, in time, and nobody else's trouble.
 
+mod limits;
+mod neighbours;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +15,7 @@ use larder::provider::{ListQuery, StorageProvider, StoreOptions};
 use larder_tests::{Runtime, component, project};
 use serde_json::{Value, json};
 
-const CALL_TIMEOUT: Duration = Duration::from_millis(300);
+const CALL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How much later than its limit an answer may come on a machine that has other things to do.
 const SLACK: Duration = Duration::from_secs(3);
 
