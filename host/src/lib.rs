@@ -6,7 +6,7 @@
 //! 1. nouns: [`object`], [`error`]
 //! 2. the three seams: [`provider::StorageProvider`], [`cache::EvictionStrategy`], [`lifecycle::LifecyclePolicy`]
 //! 3. what stands behind a seam: [`provider::file`], [`provider::memory`], the strategies of [`cache`], and [`plugin`];
-//!    and what all of it is held to: [`contract`]
+//!    what all of it is held to: [`contract`]; and where components come from: [`oci`], [`cosign`]
 //! 4. owners: [`manager::StorageManager`], [`lifecycle::LifecycleManager`], [`scheduler::TaskScheduler`],
 //!    [`monitor::StorageMonitor`]
 //! 5. the host: [`host::Host`] makes the owners that a [`config::Config`] describes
@@ -18,6 +18,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod contract;
+pub mod cosign;
 mod counter;
 pub mod error;
 pub mod host;
@@ -26,6 +27,7 @@ pub mod manager;
 pub mod monitor;
 mod net;
 pub mod object;
+pub mod oci;
 pub mod plugin;
 pub mod provider;
 pub mod scheduler;

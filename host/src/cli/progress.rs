@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::Output;
+use crate::oci::Event;
 
 /// How far a transfer has come, shown on standard error while it runs if that is a terminal.
 #[derive(Debug)]
@@ -54,6 +55,15 @@ impl Progress {
     pub(super) fn file_done(&self) {
         self.files_done.fetch_add(1, Ordering::Relaxed);
         self.show_files();
+    }
+
+    /// Follows a component on its way from a registry.
+    pub(super) fn follow(&self, event: Event) {
+        match event {
+            Event::Found(size) => self.file_found(size),
+            Event::Bytes(count) => self.bytes(count),
+            Event::Done => self.file_done(),
+        }
     }
 
     /// Lets something else be written to the terminal.

@@ -121,6 +121,8 @@ impl Plugins for Reloader {
 fn look(config_file: Option<&Path>, config: &Config) -> Vec<Seen> {
     let plugins = config.plugins.values().map(|plugin| match &plugin.component {
         ComponentSource::Path(path) => (path.clone(), stat(path)),
+        // What a registry has is looked up when something else changed, or when it is asked for.
+        ComponentSource::Oci(reference) => (reference.to_string().into(), None),
         ComponentSource::Source(dir) => (dir.clone(), build::last_change(dir).ok().flatten().map(|at| (at, 0))),
     });
     config_file.into_iter().map(|file| (file.to_owned(), stat(file))).chain(plugins).collect()

@@ -5,7 +5,10 @@ use std::path::{Component, Path, PathBuf};
 
 use super::error::nearest;
 use super::locate::YamlPath;
-use super::{Config, EvictionPolicy, LifecycleConfig, PluginMode, PluginName, StorageConfig, StorageType, graph};
+use super::{
+    ComponentSource, Config, Cosign, EvictionPolicy, LifecycleConfig, PluginMode, PluginName, StorageConfig,
+    StorageType, Verify, graph,
+};
 use crate::object::StoreName;
 
 /// What is wrong with it, each with the place of what would have to change.
@@ -77,6 +80,21 @@ impl Check<'_> {
             if built_in.into_iter().any(|word| *word == name.as_str()) {
                 let message = "this word names what is built in; give the plugin another name";
                 self.report(plugins.key(name), message);
+            }
+            if config.supply_chain.require_digest && !plugin.is_pinned() {
+                let message = "it is pinned to no digest, and supply_chain.require_digest asks for one: add `digest`, \
+                               which `larder plugin inspect` tells, or one in the reference";
+                self.report(plugins.key(name), message);
+            }
+            if let (Some(_), ComponentSource::Source(_)) = (&plugin.verify, &plugin.component) {
+                let message = "what is built here is signed by nobody; remove this, or name a component by path or oci";
+                self.report(plugins.key(name).key("verify"), message);
+            }
+            if let Some(Verify { cosign: Cosign::Key { key } }) = &plugin.verify
+                && !key.is_file()
+            {
+                let message = format!("there is no file {}; name the public key", key.display());
+                self.report(plugins.key(name).key("verify").key("cosign").key("key"), message);
             }
             let grants = plugins.key(name).key("grants");
             for (word, store) in &plugin.grants.stores {

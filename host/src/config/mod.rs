@@ -26,6 +26,7 @@ mod server;
 mod size;
 mod store;
 mod summary;
+mod supply_chain;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -40,12 +41,13 @@ pub use grants::{FolderGrant, Grants, GuestPath, StateGrant};
 pub use limits::{PluginLimits, PluginRestart};
 pub use name::{AccessKey, GrantName, PluginName, Region, VariableName};
 pub use period::Period;
-pub use plugin::{ComponentSource, PluginConfig, PluginMode};
+pub use plugin::{ComponentSource, Cosign, PluginConfig, PluginMode, Verify};
 pub use secret::Secret;
 pub use server::{AdminConfig, Credential, ListenAddress, S3Config, ServerConfig};
 pub use size::Size;
 pub use store::{LifecycleConfig, StorageConfig, StorageType, StoreTemplate};
 pub use summary::Summary;
+pub use supply_chain::SupplyChain;
 
 use crate::object::StoreName;
 
@@ -62,6 +64,9 @@ pub struct Config {
     /// The plugins, by name.
     #[serde(default, deserialize_with = "entries::deserialize")]
     pub plugins: BTreeMap<PluginName, PluginConfig>,
+    /// What is asked of where plugins come from.
+    #[serde(default)]
+    pub supply_chain: SupplyChain,
     /// The memory that all plugins may have together.
     #[serde(default = "plugin_memory")]
     pub plugin_memory: Size,
@@ -134,6 +139,13 @@ impl Config {
         users
     }
 
+    /// The largest component that any of the plugins may have, in bytes; that of a plugin without limits of its own, if there
+    /// are none.
+    pub fn largest_component(&self) -> u64 {
+        let sizes = self.plugins.values().map(|plugin| plugin.limits.component_size.bytes());
+        sizes.chain([PluginLimits::default().component_size.bytes()]).max().unwrap_or(u64::MAX)
+    }
+
     /// A use of the plugin for which it has to be pure, such as `eviction strategy of documents`, if there is one.
     fn pure_use_of(&self, plugin: &PluginName) -> Option<String> {
         let template = self.new_buckets.as_ref().map(|template| ("new buckets", template.to_storage()));
@@ -160,9 +172,7 @@ impl Config {
             credential.secret_key.rebase(data);
         }
         for plugin in config.plugins.values_mut() {
-            let (ComponentSource::Path(path) | ComponentSource::Source(path)) = &mut plugin.component;
-            *path = components.join(&*path);
-            plugin.grants.rebase(data);
+            plugin.rebase(data, components);
         }
         let found = check::check(&config);
         if found.is_empty() { Ok(config) } else { Err(ConfigError::checks(origin, text, found)) }

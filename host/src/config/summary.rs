@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{ComponentSource, Config, StorageConfig, StorageType};
+use super::{Config, StorageConfig, StorageType};
 use crate::plugin::Grant;
 
 /// What a configuration amounts to, in lines for people.
@@ -16,7 +16,7 @@ impl Config {
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { data_dir, server, plugins, plugin_memory: _, stores, new_buckets } = self.0;
+        let Config { data_dir, server, plugins, supply_chain, plugin_memory: _, stores, new_buckets } = self.0;
         writeln!(f, "data     {}", data_dir.display())?;
         let keys = match server.s3.credentials.len() {
             0 => "open to everybody on this machine".to_owned(),
@@ -25,12 +25,14 @@ impl fmt::Display for Summary<'_> {
         };
         writeln!(f, "s3       http://{} in {}, {keys}", server.s3.listen, server.s3.region)?;
         writeln!(f, "admin    http://{}", server.admin.listen)?;
+        if supply_chain.require_digest {
+            writeln!(f, "supply   every plugin is pinned to a digest")?;
+        }
         for (name, plugin) in plugins {
-            let component = match &plugin.component {
-                ComponentSource::Path(path) => path.display().to_string(),
-                ComponentSource::Source(path) => format!("built from {}", path.display()),
-            };
-            write!(f, "plugin   {name}: {component}")?;
+            write!(f, "plugin   {name}: {}", plugin.component)?;
+            if plugin.is_pinned() {
+                f.write_str(", pinned")?;
+            }
             for (word, store) in &plugin.grants.stores {
                 write!(f, ", store `{store}` as {word}")?;
             }

@@ -1,7 +1,7 @@
 //! Makes the parts that a configuration describes: plugins of components, providers of plugins, stores of providers.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytesize::ByteSize;
@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use tracing::info;
 
 use super::HostError;
+use super::components::{self, Located};
 use super::plugins::{self, PluginUse};
 use crate::cache::{self, CacheManager};
 use crate::config::{ComponentSource, Config, EvictionPolicy, PluginMode, PluginName, StorageConfig, StorageType};
@@ -16,7 +17,7 @@ use crate::lifecycle::LifecyclePolicy;
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
 use crate::object::StoreName;
-use crate::plugin::{GrantedStores, Grants, Plugin, PluginError, PluginRuntime, build};
+use crate::plugin::{GrantedStores, Grants, Plugin, PluginError, PluginOptions, PluginRuntime, build};
 use crate::provider::StorageProvider;
 use crate::provider::file::FileStorageProvider;
 use crate::provider::memory::MemoryStorageProvider;
@@ -191,24 +192,14 @@ impl<'a> Assembly<'a> {
     ) -> Result<T, HostError> {
         let config = &self.config.plugins[name];
         let grants = self.grants(name).await?;
-        let component = component(&config.component)?;
-        let options = plugins::options(name, store, config, grants);
+        let Located { path: component, digest } =
+            components::locate(&self.config.supply_chain, self.data_dir, name, config).await?;
+        let options = PluginOptions { digest, ..plugins::options(name, store, config, grants) };
         let loaded = self.runtime.load(&component, options).await.and_then(|plugin| Ok((part(&plugin)?, plugin)));
         let (part, plugin) = loaded.map_err(|error| HostError::Plugin { plugin: name.clone(), component, error })?;
         let kind = plugin.interface().kind;
         info!(plugin = name.as_str(), kind = kind.as_str(), store = store.as_str(), "plugin loaded");
         self.plugins.push(PluginUse { name: name.clone(), store: store.clone(), plugin });
         Ok(part)
-    }
-}
-
-/// Where the component of a plugin is.
-///
-/// # Errors
-/// [`HostError::Build`] if it is built from a folder that has no plugin crate.
-pub(super) fn component(source: &ComponentSource) -> Result<PathBuf, HostError> {
-    match source {
-        ComponentSource::Path(path) => Ok(path.clone()),
-        ComponentSource::Source(dir) => Ok(build::component_path(dir)?),
     }
 }

@@ -2,8 +2,10 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::PluginName;
+use crate::cosign::SignatureError;
 use crate::error::Error;
 use crate::object::StoreName;
+use crate::oci::OciError;
 use crate::plugin::PluginError;
 use crate::plugin::build::BuildError;
 
@@ -41,6 +43,32 @@ pub enum HostError {
         component: PathBuf,
         /// Why.
         error: PluginError,
+    },
+    /// The component of a plugin can not be kept to be checked.
+    #[error("the component of the plugin {plugin} ({}) can not be read: {error}", path.display())]
+    Component {
+        /// The plugin's name in the configuration.
+        plugin: PluginName,
+        /// Its component.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The component of a plugin can not be had from its registry.
+    #[error("the plugin {plugin} can not be used: {error}")]
+    Registry {
+        /// The plugin's name in the configuration.
+        plugin: PluginName,
+        /// Why.
+        error: OciError,
+    },
+    /// The signature of a plugin's component does not hold.
+    #[error("the plugin {plugin} can not be used: {error}")]
+    Signature {
+        /// The plugin's name in the configuration.
+        plugin: PluginName,
+        /// Why.
+        error: SignatureError,
     },
     /// What a plugin keeps for itself can not be opened.
     #[error("the state of the plugin {plugin} ({}) can not be opened: {error}", folder.display())]

@@ -5,6 +5,7 @@
 
 mod assembly;
 mod catalog;
+mod components;
 mod data_dir;
 mod error;
 mod health;

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tracing::{error, info};
 
-use super::assembly::{self, Assembly};
+use super::assembly::Assembly;
+use super::components::{self, Located};
 use super::plugins::{self, PluginUse};
-use super::{Host, used_plugins};
-use crate::config::{Config, PluginConfig, PluginName};
+use super::{Host, HostError, used_plugins};
+use crate::config::{Config, PluginConfig, PluginName, SupplyChain};
 use crate::error::{Error, Result};
 use crate::object::StoreName;
-use crate::plugin::{Digest, GrantedStores};
+use crate::plugin::{Digest, GrantedStores, PluginOptions};
 use crate::provider::StorageProvider;
 
 /// What came of a reload.
@@ -69,7 +70,9 @@ impl Host {
             let outcome = match (new.plugins.get(&plugin.name), &build_error) {
                 (None, _) => Err(Error::invalid_input("it is not configured any more, and at work until a restart")),
                 (Some(config), Some(error)) if config.component.is_built() => Err(Error::unavailable(error.clone())),
-                (Some(config), _) => self.reload_plugin(plugin, &current.plugins[&plugin.name], config).await,
+                (Some(config), _) => {
+                    self.reload_plugin(plugin, &new.supply_chain, &current.plugins[&plugin.name], config).await
+                }
             };
             let outcome = tell(plugin, outcome);
             reloaded.push(Reloaded { plugin: plugin.name.clone(), store: plugin.store.clone(), outcome });
@@ -87,6 +90,7 @@ impl Host {
             })
             .collect();
         current.plugins = plugins;
+        current.supply_chain = new.supply_chain.clone();
         ReloadReport { plugins: reloaded, needs_restart }
     }
 
@@ -106,17 +110,20 @@ impl Host {
     async fn reload_plugin(
         &self,
         plugin: &PluginUse,
+        supply_chain: &SupplyChain,
         old: &PluginConfig,
         new: &PluginConfig,
     ) -> Result<Option<Digest>> {
-        let component = assembly::component(&new.component).map_err(|error| Error::invalid_input(error.to_string()))?;
+        let (name, data_dir) = (&plugin.name, self.data_dir.path());
+        let refused = |error: HostError| Error::invalid_input(error.to_string());
+        let located = components::locate(supply_chain, data_dir, name, new).await.map_err(refused)?;
+        let Located { path: component, digest: pinned } = located;
         if old == new && digest(&component).await.is_some_and(|digest| digest == plugin.plugin.digest()) {
             return Ok(None);
         }
-        let (data_dir, stores) = (self.data_dir.path(), self.granted(new)?);
-        let grants = plugins::grants(&self.runtime, data_dir, &plugin.name, new, stores).await;
-        let grants = grants.map_err(|error| Error::invalid_input(error.to_string()))?;
-        let options = plugins::options(&plugin.name, &plugin.store, new, grants);
+        let stores = self.granted(new)?;
+        let grants = plugins::grants(&self.runtime, data_dir, name, new, stores).await.map_err(refused)?;
+        let options = PluginOptions { digest: pinned, ..plugins::options(name, &plugin.store, new, grants) };
         let reloaded = self.runtime.reload(&plugin.plugin, &component, options).await;
         reloaded.map_err(|error| Error::invalid_input(error.to_string()))?;
         Ok(Some(plugin.plugin.digest()))

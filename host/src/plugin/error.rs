@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::Kind;
+use super::{Digest, Kind};
 
 /// Why a plugin could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,16 @@ pub enum PluginError {
     /// The bytes are no WebAssembly component.
     #[error("{0}")]
     NotAComponent(String),
+    /// It is not the component that was pinned.
+    #[error(
+        "its digest is {found}, and {wanted} is wanted (digest); it is another component than the one that was pinned"
+    )]
+    Digest {
+        /// What the configuration pins.
+        wanted: Digest,
+        /// What was found.
+        found: Digest,
+    },
     /// It exports none of the interfaces that make a plugin, or more than one, or another version of one.
     #[error("{0}")]
     WrongWorld(String),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use wasmparser::{Parser, Payload};
 
-use super::{Grant, Grants, PluginError};
+use super::{Grant, Grants, PluginError, Producers};
 
 /// What a plugin is, told from the interface that it exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -98,6 +98,10 @@ pub struct Interface {
     pub kind: Kind,
     /// What it imports, in order of name.
     pub imports: Vec<Import>,
+    /// The interfaces and functions that it exports, in order of name.
+    pub exports: Vec<String>,
+    /// What it says of its making.
+    pub producers: Producers,
 }
 
 impl Import {
@@ -125,7 +129,7 @@ impl Interface {
                 "it is no WebAssembly: a component begins with the bytes 00 61 73 6d 0d 00 01 00".to_owned(),
             ));
         }
-        let (mut imports, mut exports) = (Vec::new(), Vec::new());
+        let (mut imports, mut exports, mut producers) = (Vec::new(), Vec::new(), Producers::default());
         let mut depth = 0;
         for payload in Parser::new(0).parse_all(wasm) {
             match payload.map_err(malformed)? {
@@ -141,14 +145,16 @@ impl Interface {
                         exports.push(export.map_err(malformed)?.name.name.to_owned());
                     }
                 }
+                Payload::CustomSection(section) => producers.gather(&section),
                 _ => {}
             }
         }
         let kind = kind_of(&exports)?;
         imports.retain(|name| name != TYPES);
         imports.sort_unstable();
+        exports.sort_unstable();
         let imports = imports.into_iter().map(|name| Import { needs: needs(&name, kind), name }).collect();
-        Ok(Self { kind, imports })
+        Ok(Self { kind, imports, exports, producers })
     }
 
     /// Whether it imports anything from WASI.
@@ -287,7 +293,8 @@ mod tests {
     }
 
     fn import(name: &str, kind: Kind) -> Interface {
-        Interface { kind, imports: vec![Import { name: name.into(), needs: needs(name, kind) }] }
+        let imports = vec![Import { name: name.into(), needs: needs(name, kind) }];
+        Interface { kind, imports, exports: Vec::new(), producers: Producers::default() }
     }
 
     fn stores() -> Grants {

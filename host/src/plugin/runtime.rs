@@ -55,6 +55,8 @@ pub struct PluginOptions {
     pub name: Arc<str>,
     /// The store that it works for, in logs and metrics; empty if it works for none.
     pub store: Arc<str>,
+    /// The digest that its component must have.
+    pub digest: Option<Digest>,
     /// What it is told when it is opened, as JSON.
     pub settings: serde_json::Value,
     /// What it may reach.
@@ -71,6 +73,7 @@ impl PluginOptions {
         Self {
             name: name.into(),
             store: Arc::from(""),
+            digest: None,
             settings: serde_json::Value::Null,
             grants: Grants::default(),
             limits: Limits::default(),
@@ -156,6 +159,9 @@ impl PluginRuntime {
     async fn prepare(&self, path: &Path, options: PluginOptions) -> Result<Prepared, PluginError> {
         let wasm = read(path, options.limits.component_size).await?;
         let digest = Digest::of(&wasm);
+        if let Some(wanted) = options.digest.clone().filter(|wanted| *wanted != digest) {
+            return Err(PluginError::Digest { wanted, found: digest });
+        }
         let interface = Interface::of(&wasm)?;
         interface.check_grants(&options.grants)?;
         self.warn_of_unused(&interface, &options);
@@ -202,7 +208,7 @@ impl PluginRuntime {
         let start = |error: wasmtime::Error| PluginError::Start(format!("{error:#}"));
         let linker = linker(engine, interface).map_err(start)?;
         let pre = linker.instantiate_pre(component).map_err(start)?;
-        let PluginOptions { name, store, settings, grants, limits, restart } = options;
+        let PluginOptions { name, store, digest: _, settings, grants, limits, restart } = options;
         let meter = self.metrics.meter(&name, &store);
         let supervisor = Supervisor::new(name, store, interface.kind, limits, restart, meter, Arc::clone(&self.budget));
         let (supervisor, engine, settings) = (Arc::new(supervisor), engine.clone(), settings.to_string());

@@ -1,5 +1,3 @@
-use std::path::PathBuf;
-
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -13,7 +11,7 @@ use crate::plugin::PluginState;
 #[derive(Debug, Serialize)]
 struct Listed {
     plugin: PluginName,
-    component: PathBuf,
+    component: String,
     built_from_source: bool,
     used_by: Vec<String>,
     /// How it is, for each store that it works for; absent while no host runs.
@@ -29,8 +27,9 @@ pub(super) async fn list(context: &Context) -> Result<(), Failure> {
     };
     let listed = config.plugins.iter().map(|(name, plugin)| {
         let (component, built_from_source) = match &plugin.component {
-            ComponentSource::Path(path) => (path.clone(), false),
-            ComponentSource::Source(path) => (path.clone(), true),
+            ComponentSource::Path(path) => (path.display().to_string(), false),
+            ComponentSource::Source(path) => (path.display().to_string(), true),
+            ComponentSource::Oci(reference) => (reference.to_string(), false),
         };
         let at_work = reports.as_ref().map(|reports| reports.iter().filter(|report| report.plugin == *name));
         Listed {
@@ -65,7 +64,7 @@ pub(super) async fn list(context: &Context) -> Result<(), Failure> {
 impl Listed {
     fn origin(&self) -> String {
         let from = if self.built_from_source { "built from " } else { "" };
-        format!("{from}{}", Printable(&self.component.display().to_string()))
+        format!("{from}{}", Printable(&self.component))
     }
 
     /// A row for each store that it works for, or one that says that it works for none.

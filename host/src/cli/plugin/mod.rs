@@ -3,6 +3,7 @@
 mod build;
 mod inspect;
 mod list;
+mod pull;
 mod reload;
 mod test;
 
@@ -12,12 +13,15 @@ use clap::{Args, Subcommand};
 
 use super::context::Context;
 use super::failure::Failure;
+use crate::oci::Reference;
+use inspect::Component;
 
 const EXAMPLES: &str = "\
 Examples:
   larder plugin build plugins/sieve         # a crate becomes a component
   larder plugin inspect sieve.wasm          # what it is, and what it wants
   larder plugin test plugins/sieve          # whether it keeps the contract
+  larder plugin pull ghcr.io/acme/sieve:1.2 # fetched, and its digest told
   larder plugin list                        # what the configuration names, and how it does
   larder plugin reset sieve                 # starts again after it was quarantined
   larder plugin reload                      # changed plugins are put to work
@@ -42,12 +46,20 @@ enum Action {
         #[arg(required = true, value_name = "DIR")]
         dirs: Vec<PathBuf>,
     },
-    /// Say what a component is and what it imports, without running it
+    /// Say what a component is, what it wants, and how it was made, without running it
     Inspect {
-        /// The component, a .wasm file
-        file: PathBuf,
+        /// The component: a .wasm file, or a reference oci://REGISTRY/REPOSITORY[:TAG][@DIGEST]
+        component: Component,
     },
     Test(Box<test::Test>),
+    /// Fetch a component from a registry into the data folder, so that a host finds it there
+    ///
+    /// The component and its manifest are held against their digests, and kept under them. Credentials come from the
+    /// variable DOCKER_AUTH_CONFIG, or from Docker's config.json.
+    Pull {
+        /// Which: [oci://]REGISTRY/REPOSITORY[:TAG][@DIGEST]
+        reference: Reference,
+    },
     /// List the plugins that the configuration names; while a host runs, with how they do and why one does not
     List,
     /// Have a running host start a plugin again that is quarantined or backs off
@@ -66,7 +78,8 @@ impl PluginCommand {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.action {
             Action::Build { dirs } => build::build(&dirs, context.output()).await,
-            Action::Inspect { file } => inspect::inspect(&file, context.output()),
+            Action::Inspect { component } => inspect::inspect(&component, context).await,
+            Action::Pull { reference } => pull::pull(&reference, context).await,
             Action::Test(test) => test.run(context.output()).await,
             Action::List => list::list(context).await,
             Action::Reset { plugin } => reload::reset(context, &plugin).await,

@@ -10,31 +10,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::client::conn::http1;
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{HOST, HeaderValue};
 use hyper::http::uri::{PathAndQuery, Scheme};
 use hyper::{Method, Request, Response, Uri};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tracing::warn;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::AllowedHost;
 use super::allowed_host::{Host, Target};
-use crate::net::{self, Connection};
+use crate::net::{self, Connection, MAX_HEAD, Received};
 use crate::plugin::Grants;
 use crate::plugin::supervisor::Supervisor;
 
 /// How many requests of an instance are on their way at once, their answers included until these are read.
 const REQUESTS: usize = 64;
-/// The largest head of a response, in bytes.
-const MAX_HEAD: usize = 64 << 10;
-/// How many fields the head of a response has at most.
-const MAX_FIELDS: usize = 256;
 
 /// The longest that a request waits, whatever a plugin asks for: for a connection, for the head of the response, and
 /// between the pieces of its body. The plugin's own call has a limit beside it.
@@ -91,22 +84,16 @@ impl HttpClient {
         let connection = timeout(limit(options.connect_timeout, CONNECT), connecting).await;
         let connection = connection.map_err(|_| Error::ConnectionTimeout)??;
 
-        let mut client = http1::Builder::new();
-        client.max_buf_size(MAX_HEAD).max_headers(MAX_FIELDS);
-        let (mut sender, connection) = client.handshake(TokioIo::new(connection)).await.map_err(plain)?;
-        // Whatever it fails with, request or body fail with too.
-        let driver = Driver(tokio::spawn(async move { drop(connection.await) }).abort_handle());
-
         let host = HeaderValue::try_from(request.uri().authority().map_or("", |authority| authority.as_str()));
         request.headers_mut().insert(HOST, host.map_err(|_| Error::HttpRequestUriInvalid)?);
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
-        let answered = timeout(limit(options.first_byte_timeout, FIRST_BYTE), sender.send_request(request)).await;
+        let answered = timeout(limit(options.first_byte_timeout, FIRST_BYTE), net::exchange(connection, request)).await;
         let response = answered.map_err(|_| Error::ConnectionReadTimeout)?.map_err(plain)?;
         let patience = limit(options.between_bytes_timeout, BETWEEN_BYTES);
         Ok(response.map(|incoming| {
             let alarm = Box::pin(sleep(patience));
-            Paced { incoming, patience, alarm, _driver: driver, _place: place }.boxed_unsync()
+            Paced { incoming, patience, alarm, _place: place }.boxed_unsync()
         }))
     }
 
@@ -203,23 +190,12 @@ fn plain(error: hyper::Error) -> Error {
     }
 }
 
-/// The task that drives a connection; it ends when this is dropped.
-#[derive(Debug)]
-struct Driver(AbortHandle);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// The body of a response, whose pieces may not be too long apart.
 #[derive(Debug)]
 struct Paced {
-    incoming: Incoming,
+    incoming: Received,
     patience: Duration,
     alarm: Pin<Box<Sleep>>,
-    _driver: Driver,
     _place: OwnedSemaphorePermit,
 }
 

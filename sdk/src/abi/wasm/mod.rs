@@ -7,6 +7,8 @@ pub(crate) mod http;
 mod inner;
 pub(crate) mod state;
 mod stream;
+#[allow(unsafe_code, reason = "a section of its own is asked for by an unsafe attribute")]
+mod version;
 
 pub(crate) use inner::InnerStore;
 pub(crate) use stream::HostStream;
