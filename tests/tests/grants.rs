@@ -12,6 +12,7 @@ use larder::object::Key;
 use larder::plugin::{GrantedSecrets, Grants, PluginOptions, SecretSource, StateStore};
 use larder::provider::StorageProvider;
 use larder_tests::Runtime;
+use larder_tests::host::{Home, Host};
 use serde_json::Value;
 
 const SECRET: &str = "correct horse battery staple";
@@ -212,6 +213,45 @@ async fn a_plugin_calls_the_hosts_that_it_is_granted_and_no_other() {
     assert!(matches!(run(&provider, "fetch ftp://a.b/").await, Err(Error::InvalidInput { .. })));
 }
 
+#[test]
+fn state_outlives_a_kill_and_a_secret_is_nowhere_but_in_the_plugin() {
+    let component = larder_tests::built_component("reach");
+    let home = Home::new(&format!(
+        "data_dir: data\nserver: {{ s3: {{ listen: 127.0.0.1:0 }}, admin: {{ listen: 127.0.0.1:0 }} }}\nplugins:\n  reach:\n    \
+         path: {}\n    grants: {{ state: 1MiB, secrets: {{ token: {{ file: token }} }}, http: [localhost], clocks: true }}\n\
+         stores:\n  cage: {{ provider_type: reach }}\n",
+        component.display()
+    ));
+    std::fs::write(home.path("token"), format!("{SECRET}\n")).unwrap();
+    let ask = |host: &Host, command: &str| {
+        let answer = larder_tests::http::get(host.s3, &format!("/cage/{}", command.replace(' ', "%20"))).unwrap();
+        (answer.status, answer.text())
+    };
+    let host = home.serve();
+    for number in 0..20 {
+        assert_eq!(ask(&host, &format!("put k{number} v{number}")), (200, "stored".to_owned()));
+    }
+    assert_eq!(ask(&host, "secret token"), (200, SECRET.to_owned()));
+    let (_, betrayed) = ask(&host, "betray token");
+    let metrics = larder_tests::http::get(host.admin, "/metrics").unwrap().text();
+    let log = host.kill();
+    let printed = home.succeed(&["--json", "config", "check"]) + &home.succeed(&["config", "check"]);
+    for text in [&log, &betrayed, &metrics, &printed] {
+        assert!(!text.contains(SECRET), "{text}");
+    }
+    assert!(log.contains("a plugin read a secret") && log.contains("the secret is (secret)"), "{log}");
+    let warning = "is granted `clocks`, and imports nothing that needs it";
+    assert_eq!(log.matches(warning).count(), 1, "{log}");
+
+    let host = home.serve();
+    for number in 0..20 {
+        assert_eq!(ask(&host, &format!("get k{number}")), (200, format!("v{number}")));
+    }
+    // A secret that was changed is seen without a restart.
+    std::fs::write(home.path("token"), "another secret of the same plugin").unwrap();
+    assert_eq!(ask(&host, "secret token").1, "another secret of the same plugin");
+}
+
 /// The memory and the folder of a state do not grow with what is overwritten.
 #[tokio::test(flavor = "multi_thread")]
 async fn state_that_is_overwritten_takes_no_more_room() {
@@ -299,6 +339,21 @@ mod wasi {
         grant(&mut grants);
         let refused = runtime.load_file(&component, |options| options.grants = grants).await.unwrap_err().to_string();
         assert!(refused.contains("granted as /ro"), "{refused}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_guest_calls_out_by_wasi_0_2_as_well() {
+        let (runtime, folder) = (Runtime::new(), tempfile::tempdir().unwrap());
+        let address = server(|head, _| ok(head.lines().next().unwrap_or_default()));
+        let granted = address.to_string();
+        let grant = |grants: &mut Grants| grants.http = vec![granted.parse().unwrap()];
+        let Some(provider) = guest(&runtime, folder.path(), grant).await else { return };
+        let got = run(&provider, &format!("fetch-0.2 {address} /a?b")).await.unwrap();
+        assert_eq!(got, "200 GET /a?b HTTP/1.1");
+        let refused = run(&provider, "fetch-0.2 localhost:1 /").await.unwrap();
+        assert!(refused.contains("HttpRequestDenied"), "{refused}");
+        let both = run(&provider, &format!("fetch http://{address}/c")).await.unwrap();
+        assert_eq!(both, "200 - GET /c HTTP/1.1");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -64,5 +64,5 @@ async fn what_wasi_reaches_only_with_a_grant_is_told() {
         assert!(import["grant"].as_str().unwrap().contains(grant) && import["required"] == false, "{import}");
     }
     assert!(text.contains("(reaches nothing without `grants: { clocks: true }`)"), "{text}");
-    assert_eq!(json["producers"]["language"]["Rust"].is_string(), true);
+    assert!(json["producers"]["language"]["Rust"].is_string());
 }

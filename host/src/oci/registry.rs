@@ -264,6 +264,84 @@ mod tests {
         assert_eq!(parameter("realm=\"open", "realm"), None);
     }
 
+    /// A server that is told how to answer each head of a request, and keeps those heads.
+    async fn server(
+        answer: impl Fn(&str, &str) -> String + Send + 'static,
+    ) -> (String, std::sync::Arc<parking_lot::Mutex<Vec<String>>>) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let heads = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
+        let (kept, name) = (std::sync::Arc::clone(&heads), address.clone());
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let mut head = vec![0; 4096];
+                let count = connection.read(&mut head).await.unwrap_or(0);
+                let head = String::from_utf8_lossy(&head[..count]).to_lowercase();
+                let _ = connection.write_all(answer(&head, &name).as_bytes()).await;
+                kept.lock().push(head);
+            }
+        });
+        (address, heads)
+    }
+
+    fn ok(body: &str) -> String {
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    }
+
+    #[tokio::test]
+    async fn a_token_is_fetched_and_shown_to_the_registry_alone() {
+        let (elsewhere, asked_elsewhere) = server(|_, _| ok("blob")).await;
+        let (address, _) = server(move |head, address| {
+            if head.starts_with("get /token?") {
+                let asked = head.contains("service=reg%2dservice&scope=repository%3aacme%2fsieve%3apull");
+                return ok(if asked { r#"{"token":"t-1"}"# } else { r#"{"errors":[]}"# });
+            }
+            if !head.contains("authorization: bearer t-1") {
+                return format!(
+                    "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer realm=\"http://{address}/token\",\
+                     service=\"reg-service\",scope=\"repository:acme/sieve:pull\"\r\ncontent-length: 0\r\n\r\n"
+                );
+            }
+            if head.contains("/blobs/") {
+                return format!(
+                    "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://{elsewhere}/b\r\ncontent-length: 0\r\n\r\n"
+                );
+            }
+            ok("manifest")
+        })
+        .await;
+        let reference: Reference = format!("{address}/acme/sieve:1").parse().unwrap();
+        let mut registry = Registry { reference: &reference, scheme: "http", credentials: None, authorization: None };
+        assert_eq!(registry.manifest().await.unwrap(), "manifest");
+        let mut body = registry.blob("sha256:00").await.unwrap().into_body();
+        assert_eq!(registry.piece(&mut body).await.unwrap().unwrap(), "blob");
+        let heads = asked_elsewhere.lock();
+        assert!(heads.len() == 1 && !heads[0].contains("authorization"), "{heads:?}");
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_is_none_is_told_from_one_that_is_away() {
+        for (answer, says) in [
+            (ok("<html>"), ""),
+            ("SSH-2.0-x\r\n\r\n".to_owned(), "does not speak HTTP"),
+            ("HTTP/1.1 418 I'm a teapot\r\ncontent-length: 0\r\n\r\n".to_owned(), "does not answer as a registry"),
+            ("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n".to_owned(), "can not be reached"),
+            ("HTTP/1.1 302 Found\r\nlocation: /v2/\r\ncontent-length: 0\r\n\r\n".to_owned(), "redirects more than"),
+            ("HTTP/1.1 401 No\r\nwww-authenticate: Negotiate\r\ncontent-length: 0\r\n\r\n".to_owned(), "of a kind"),
+        ] {
+            let (address, _) = server(move |_, _| answer.clone()).await;
+            let reference: Reference = format!("{address}/a").parse().unwrap();
+            let mut registry =
+                Registry { reference: &reference, scheme: "http", credentials: None, authorization: None };
+            match registry.manifest().await {
+                Ok(_) => assert_eq!(says, "", "it was taken for a manifest"),
+                Err(error) => assert!(error.to_string().contains(says), "{error}"),
+            }
+        }
+    }
+
     #[test]
     fn a_redirect_leads_to_a_place() {
         let from: Uri = "https://a.b:5000/v2/x".parse().unwrap();

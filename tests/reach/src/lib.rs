@@ -126,6 +126,8 @@ async fn run(command: &str) -> Result<Vec<u8>> {
             let response = Request::put(url).body(body).send().await?;
             format!("{}", response.status())
         }
+        #[cfg(target_os = "wasi")]
+        ["fetch-0.2", authority, path] => wasi_http::fetch(authority, path),
         ["read", path] => std::fs::read_to_string(path)?,
         ["write", path, text] => {
             std::fs::write(path, text)?;
@@ -147,6 +149,41 @@ async fn run(command: &str) -> Result<Vec<u8>> {
         _ => return Err(Error::invalid_input(format!("{command:?} is no command"))),
     };
     Ok(text.into_bytes())
+}
+
+/// Requests by `wasi:http@0.2`, blocking as such guests are.
+#[cfg(target_os = "wasi")]
+mod wasi_http {
+    use wasip2::http::outgoing_handler::handle;
+    use wasip2::http::types::{Fields, OutgoingRequest, Scheme};
+
+    pub(super) fn fetch(authority: &str, path: &str) -> String {
+        let request = OutgoingRequest::new(Fields::new());
+        let named = request.set_scheme(Some(&Scheme::Http)).is_ok()
+            && request.set_authority(Some(authority)).is_ok()
+            && request.set_path_with_query(Some(path)).is_ok();
+        if !named {
+            return "no such request".to_owned();
+        }
+        let answer = match handle(request, None) {
+            Ok(answer) => answer,
+            Err(error) => return format!("{error:?}"),
+        };
+        let response = loop {
+            match answer.get() {
+                Some(Ok(Ok(response))) => break response,
+                Some(other) => return format!("{other:?}"),
+                None => answer.subscribe().block(),
+            }
+        };
+        let (Ok(body), status) = (response.consume(), response.status()) else { return "no body".to_owned() };
+        let Ok(stream) = body.stream() else { return "no stream".to_owned() };
+        let mut bytes = Vec::new();
+        while let Ok(piece) = stream.blocking_read(4096) {
+            bytes.extend(piece);
+        }
+        format!("{status} {}", String::from_utf8_lossy(&bytes))
+    }
 }
 
 fn number(word: &str) -> Result<usize> {

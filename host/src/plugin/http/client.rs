@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -29,6 +29,9 @@ use crate::plugin::supervisor::Supervisor;
 /// How many requests of an instance are on their way at once, their answers included until these are read.
 const REQUESTS: usize = 64;
 
+/// How many names an instance has looked up at once: each takes a thread of the host's for as long as the system likes.
+const LOOKUPS: usize = 4;
+
 /// The longest that a request waits, whatever a plugin asks for: for a connection, for the head of the response, and
 /// between the pieces of its body. The plugin's own call has a limit beside it.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -41,6 +44,7 @@ pub(in super::super) struct HttpClient {
     supervisor: Arc<Supervisor>,
     grants: Arc<Grants>,
     places: Arc<Semaphore>,
+    lookups: Arc<Semaphore>,
 }
 
 type Sent = Result<(Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
@@ -63,7 +67,8 @@ impl WasiHttpHooks for HttpClient {
 
 impl HttpClient {
     pub(in super::super) fn new(supervisor: Arc<Supervisor>, grants: Arc<Grants>) -> Self {
-        Self { supervisor, grants, places: Arc::new(Semaphore::new(REQUESTS)) }
+        let (places, lookups) = (Arc::new(Semaphore::new(REQUESTS)), Arc::new(Semaphore::new(LOOKUPS)));
+        Self { supervisor, grants, places, lookups }
     }
 
     async fn send(self, mut request: Request<WasiBody>, options: RequestOptions) -> Result<Response<WasiBody>, Error> {
@@ -106,11 +111,7 @@ impl HttpClient {
     ) -> Result<Box<dyn Connection>, Error> {
         let found: Vec<IpAddr> = match &target.host {
             Host::Address(address) => vec![*address],
-            Host::Name(name) => {
-                let unknown = || Error::DnsError { rcode: Some("NXDOMAIN".to_owned()), info_code: None };
-                let found = tokio::net::lookup_host((name.as_str(), target.port)).await.map_err(|_| unknown())?;
-                found.map(|address| address.ip()).collect()
-            }
+            Host::Name(name) => self.look_up(name, target.port).await?,
         };
         let is_reached = |address: &IpAddr| allowed.iter().any(|allowed| allowed.reaches(*address));
         let reached: Vec<SocketAddr> =
@@ -137,6 +138,19 @@ impl HttpClient {
             self.tell(format_args!("called {target}, which is not to be trusted or does not speak TLS: {error}"));
             Error::TlsCertificateError
         })
+    }
+
+    /// The addresses of a name. A lookup goes on in its thread when nobody waits for it any more, and counts until it ends.
+    async fn look_up(&self, name: &str, port: u16) -> Result<Vec<IpAddr>, Error> {
+        let unknown = || Error::DnsError { rcode: Some("NXDOMAIN".to_owned()), info_code: None };
+        let place = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| unknown())?;
+        let name = name.to_owned();
+        let looking = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            (name.as_str(), port).to_socket_addrs()
+        });
+        let found = looking.await.map_err(|_| unknown())?.map_err(|_| unknown())?;
+        Ok(found.map(|address| address.ip()).collect())
     }
 
     /// Tells the operator, at the rate of the plugin's own lines.
