@@ -252,6 +252,83 @@ fn state_outlives_a_kill_and_a_secret_is_nowhere_but_in_the_plugin() {
     assert_eq!(ask(&host, "secret token").1, "another secret of the same plugin");
 }
 
+/// A server that speaks TLS, with a certificate for `localhost` of an authority of its own. Killed when dropped.
+struct SecureServer {
+    child: std::process::Child,
+    address: SocketAddr,
+}
+
+impl SecureServer {
+    /// Starts one in a folder, where `ca.pem` is then the authority, or says that there is none to start.
+    fn start(folder: &Path) -> Option<Self> {
+        use std::process::{Command, Stdio};
+
+        let openssl = "\
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca \\
+    -addext basicConstraints=critical,CA:TRUE
+openssl req -newkey rsa:2048 -nodes -keyout key.pem -out csr.pem -subj /CN=localhost
+echo subjectAltName=DNS:localhost > names
+openssl x509 -req -in csr.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -out cert.pem -extfile names
+";
+        let python = "\
+import http.server, ssl, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header('content-length', '6')
+        self.end_headers()
+        self.wfile.write(b'secure')
+server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain('cert.pem', 'key.pem')
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+";
+        let made = Command::new("sh").args(["-ec", openssl]).current_dir(folder).stderr(Stdio::null()).status();
+        let server = Command::new("python3").args(["-c", python]).current_dir(folder).stdout(Stdio::piped()).spawn();
+        let (Ok(true), Ok(mut child)) = (made.map(|made| made.success()), server) else {
+            larder_tests::skipped("calls over TLS: there is no openssl, or no python3");
+            return None;
+        };
+        let mut port = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut port).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port.trim().parse().unwrap()));
+        Some(Self { child, address })
+    }
+}
+
+impl Drop for SecureServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_server_is_called_over_tls_if_the_system_trusts_it_by_that_name() {
+    let component = larder_tests::built_component("reach");
+    let home = Home::new("");
+    let Some(server) = SecureServer::start(&home.path("")) else { return };
+    let port = server.address.port();
+    home.configure(&format!(
+        "data_dir: data\nplugins:\n  reach:\n    path: {}\n    grants: {{ state: true, secrets: {{ token: {{ env: PATH }} }}, \
+         http: ['localhost:{port}', '127.0.0.1:{port}'] }}\nstores: {{ cage: {{ provider_type: reach }} }}\n",
+        component.display()
+    ));
+    let fetch = |url: &str, authority: &str| {
+        let mut command = home.command(&["get", &format!("cage/fetch {url}")]);
+        let output = command.env("SSL_CERT_FILE", home.path(authority)).output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let (named, numbered) = (format!("https://localhost:{port}/"), format!("https://127.0.0.1:{port}/"));
+    assert_eq!(fetch(&named, "ca.pem"), "200 - secure");
+    // The certificate is for the name, and an authority that signed something else is none.
+    for said in [fetch(&numbered, "ca.pem"), fetch(&named, "cert.pem")] {
+        assert!(said.contains("is not to be trusted"), "{said}");
+    }
+}
+
 /// The memory and the folder of a state do not grow with what is overwritten.
 #[tokio::test(flavor = "multi_thread")]
 async fn state_that_is_overwritten_takes_no_more_room() {

@@ -84,15 +84,17 @@ impl Registry {
     /// Pushes a component under a tag, as wkg does, and returns the digest of its manifest.
     fn push(&self, repository: &str, tag: &str, component: &[u8], config_type: &str) -> Digest {
         let layer = self.push_blob(repository, component);
-        let config = format!(
-            r#"{{"created":"2026-01-01T00:00:00Z","architecture":"wasm","os":"wasip2","layerDigests":["{layer}"],"component":{{"exports":[],"imports":[]}}}}"#
-        );
+        let config = format!(r#"{{"architecture":"wasm","os":"wasip2","layerDigests":["{layer}"]}}"#);
         let (size, config) = (config.len(), self.push_blob(repository, config.as_bytes()));
+        let descriptor = |kind: &str, digest: &Digest, size: usize| {
+            format!(r#"{{"mediaType":"{kind}","digest":"{digest}","size":{size}}}"#)
+        };
         let manifest = format!(
-            r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{{"mediaType":"{config_type}","digest":"{config}","size":{size}}},"layers":[{{"mediaType":"application/wasm","digest":"{layer}","size":{}}}]}}"#,
-            component.len()
+            r#"{{"schemaVersion":2,"mediaType":"{MANIFEST}","config":{},"layers":[{}]}}"#,
+            descriptor(config_type, &config, size),
+            descriptor("application/wasm", &layer, component.len())
         );
-        let kind = [("Content-Type", "application/vnd.oci.image.manifest.v1+json")];
+        let kind = [("Content-Type", MANIFEST)];
         let stored = self.send("PUT", &format!("/v2/{repository}/manifests/{tag}"), &kind, manifest.as_bytes());
         assert_eq!(stored.status, 201, "{}", stored.text());
         Digest::of(manifest.as_bytes())
@@ -113,6 +115,7 @@ impl Drop for Registry {
     }
 }
 
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const WASM: &str = "application/vnd.wasm.config.v0+json";
 
 fn sieve() -> Vec<u8> {

@@ -139,8 +139,8 @@ impl Config {
         users
     }
 
-    /// The largest component that any of the plugins may have, in bytes; that of a plugin without limits of its own, if there
-    /// are none.
+    /// The largest component that any of the plugins may have, in bytes; that of a plugin without limits of its own, if
+    /// there are none.
     pub fn largest_component(&self) -> u64 {
         let sizes = self.plugins.values().map(|plugin| plugin.limits.component_size.bytes());
         sizes.chain([PluginLimits::default().component_size.bytes()]).max().unwrap_or(u64::MAX)
