@@ -1,4 +1,7 @@
 //! The contract finds what is wrong: every fault of the zoo is named by a promise, and its healthy twin keeps them all.
+//!
+//! A fault is held to the promises that should name it. With `LARDER_ZOO=1` it is held to all, which takes many minutes,
+//! and all that it breaks is told.
 
 use std::time::Duration;
 
@@ -22,7 +25,7 @@ const PROVIDERS: &[Animal] = &[
     ("short", &["one_byte_reads_back", "several_mebibytes_in_pieces_read_back"]),
     ("cut", &["several_mebibytes_in_pieces_read_back", "many_readers_each_get_all"]),
     ("oversized", &["several_mebibytes_in_pieces_read_back", "many_readers_each_get_all"]),
-    ("drip", &["several_mebibytes_in_pieces_read_back", "an_object_larger_than_memory_is_whole_or_refused"]),
+    ("drip", &["several_mebibytes_in_pieces_read_back"]),
     ("lie-size", &["one_byte_reads_back", "a_range_has_the_metadata_of_the_whole"]),
     ("lie-key", &["one_byte_reads_back", "case_matters"]),
     ("range-offset", &["a_range_between_two_positions", "random_ranges_are_the_right_bytes"]),
@@ -75,7 +78,7 @@ const STRATEGIES: &[Animal] = &[
     ("unwanted", &["nothing_is_dropped_when_nothing_is_wanted"]),
     ("never-last", &["everything_can_be_dropped", "a_newcomer_can_be_dropped"]),
     ("slot-only", &["a_slot_can_pass_on_within_a_batch", "an_entry_can_come_and_go_within_a_batch"]),
-    ("narrow", &["weights_of_any_size_are_taken"]),
+    ("narrow", &["equal_weights_are_counted"]),
     ("leak", &["memory_stops_growing"]),
     ("small-batch", &["a_batch_of_many_events_is_taken"]),
     ("by-hash", &["hashes_may_be_the_same"]),
@@ -141,6 +144,11 @@ async fn unnamed(kind: Kind) -> Vec<String> {
     let (runtime, mut unnamed) = (Runtime::new(), Vec::new());
     for (fault, promises) in zoo(kind).1 {
         let part = animal(&runtime, kind, Some(fault), SHORT).await.unwrap_or_else(|error| panic!("{fault}: {error}"));
+        if std::env::var_os("LARDER_ZOO").is_some() {
+            let report = contract::check(fault, &part, &Options::default()).await;
+            let broken: Vec<_> = report.broken().map(|outcome| outcome.promise.name).collect();
+            tell(&format!("{} {fault}: {} broken: {}", kind.as_str(), broken.len(), broken.join(", ")));
+        }
         for promise in *promises {
             let outcome = check(&part, promise).await;
             if !outcome.is_broken() {
@@ -209,20 +217,4 @@ async fn what_does_not_open_is_not_held_to_anything() {
     assert!(matches!(error, PluginError::Settings(_)), "{error:?}");
     let error = runtime.part("versions", Value::Null, |component| component).await.unwrap_err();
     assert!(matches!(error, PluginError::Ungranted(_)), "{error:?}");
-}
-
-/// All that each fault breaks, as a table.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[ignore = "the whole contract over every fault takes many minutes"]
-async fn the_whole_contract_over_every_fault() {
-    let runtime = Runtime::new();
-    for kind in Kind::ALL {
-        for (fault, _) in zoo(kind).1 {
-            let part = animal(&runtime, kind, Some(fault), SHORT).await.unwrap();
-            let report = contract::check(fault, &part, &Options::default()).await;
-            let broken: Vec<_> = report.broken().map(|outcome| outcome.promise.name).collect();
-            tell(&format!("{} {fault}: {} broken: {}", kind.as_str(), broken.len(), broken.join(", ")));
-            assert!(!broken.is_empty(), "{fault} breaks nothing");
-        }
-    }
 }

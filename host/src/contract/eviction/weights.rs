@@ -11,6 +11,18 @@ promises! {
         Ok(())
     }
 
+    /// Of entries of the same weight, however heavy, so many go as it takes.
+    fn equal_weights_are_counted(trial) {
+        for weight in [2, 1_000, u64::from(u32::MAX), 1 << 32, 1 << 40, 1 << 61] {
+            let mut shard = trial.shard(u64::MAX)?;
+            (0..5).for_each(|_| _ = shard.insert(weight));
+            ensure_eq!(shard.step(2 * weight, 64)?.victims.len(), 2, "how many were dropped, each of weight {weight}");
+            ensure_eq!(shard.step(weight, 64)?.victims.len(), 1, "how many were dropped then");
+            ensure_eq!(shard.step(2 * weight - 1, 64)?.victims.len(), 2, "how many were dropped in the end");
+        }
+        Ok(())
+    }
+
     /// A heavy entry among light ones is dropped at its whole weight, and light ones until they weigh enough.
     fn heavy_and_light_entries_add_up(trial) {
         let mut shard = trial.shard(1 << 40)?;

@@ -21,15 +21,21 @@ promises! {
     fn earlier_questions_leave_no_trace(trial) {
         let (policy, mut random) = (trial.policy()?, trial.random());
         let candidates = sample::candidates(&mut random, 40)?;
-        let now = timestamp_from_millis(WRITTEN + 60 * DAY);
-        let decisions = decide(&*policy, &candidates, now)?;
+        // The objects were written over 400 days: about the middle of them, some are due and some are not.
+        let now = [WRITTEN - 200 * DAY, WRITTEN - 40 * DAY, WRITTEN + 60 * DAY].map(timestamp_from_millis);
+        let mut wanted = Vec::new();
+        for now in now {
+            wanted.push(decide(&*policy, &candidates, now)?);
+        }
         let mut moments: Vec<_> = sample::moments().collect();
         random.shuffle(&mut moments);
         for moment in moments {
             decide(&*policy, &sample::candidates(&mut random, 30)?, moment)?;
             decide(&*policy, &candidates, moment)?;
             decide(&*policy, &[], moment)?;
-            ensure_same(&decide(&*policy, &candidates, now)?, &decisions, &candidates, "after other questions")?;
+            for (now, wanted) in now.into_iter().zip(&wanted) {
+                ensure_same(&decide(&*policy, &candidates, now)?, wanted, &candidates, "after other questions")?;
+            }
         }
         Ok(())
     }

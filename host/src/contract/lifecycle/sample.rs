@@ -120,9 +120,10 @@ pub(super) fn odd_candidates() -> Result<Vec<Candidate>> {
     Ok(odd)
 }
 
-/// Moments to ask at: long before the objects were written, about then, and ever later.
+/// Moments to ask at: long before the objects were written, while they were, and ever later.
 pub(super) fn moments() -> impl Iterator<Item = Timestamp> {
     let ages = [0, 1, 1000, 60_000, HOUR, DAY, 7 * DAY, 30 * DAY, 90 * DAY, 365 * DAY, 1_000 * DAY, 10_000 * DAY];
     let around = ages.into_iter().map(|age| WRITTEN + age);
-    [0, WRITTEN - 500 * DAY, WRITTEN - 1].into_iter().chain(around).map(timestamp_from_millis)
+    let before = [500, 300, 200, 100, 40, 7].map(|days| WRITTEN - days * DAY);
+    [0].into_iter().chain(before).chain(around).map(timestamp_from_millis)
 }

@@ -238,7 +238,7 @@ promises! {
         store.ensure_is(&other, b"same").await
     }
 
-    /// A refused write stays refused with an endless row of them, and one that meets its condition goes through.
+    /// However many requests are refused, nothing changes, and one that meets its condition goes through.
     async fn refusals_leave_no_trace(trial) {
         let store = trial.store().await?;
         let stored = store.put(&key("k")?, "old").await?;

@@ -41,7 +41,9 @@ pub(super) fn is_linearizable(calls: &[Call]) -> bool {
         let first_answer = left_calls().map(|(_, call)| call.answered).min().unwrap_or(u64::MAX);
         for (number, call) in left_calls().filter(|(_, call)| call.asked < first_answer) {
             let (answer, after) = register.take(call.request);
-            if answer == call.answer {
+            if call.answer == Answer::NotNow {
+                open.push((left & !(1 << number), register));
+            } else if call.answer == answer {
                 open.push((left & !(1 << number), after));
             }
         }
@@ -128,6 +130,15 @@ mod tests {
         assert!(!is_linearizable(&both));
         let neither = history([first, (2, 8, swap(2), Answer::Refused), (3, 7, swap(3), Answer::Refused)]);
         assert!(!is_linearizable(&neither));
+    }
+
+    #[test]
+    fn what_is_told_to_try_again_has_no_effect() {
+        let first = (0, 1, write(1), Answer::Done);
+        let right = history([first, (2, 8, write(2), Answer::NotNow), (3, 4, READ, found(1)), (9, 10, READ, found(1))]);
+        assert!(is_linearizable(&right));
+        let wrong = history([first, (2, 8, write(2), Answer::NotNow), (9, 10, READ, found(2))]);
+        assert!(!is_linearizable(&wrong));
     }
 
     #[test]

@@ -102,7 +102,7 @@ promises! {
 
     /// The room of what was overwritten or deleted is used again: more can be written over time than fits at once.
     async fn room_is_used_again(trial) {
-        const SIZE: usize = 512 * 1024;
+        const SIZE: usize = 1 << 20;
         let store = trial.store().await?;
         let bytes = sample::bytes(SIZE, 1);
         let rounds = trial.more_than_memory().div_ceil(SIZE as u64);

@@ -253,7 +253,7 @@ promises! {
     /// What is rewritten between the pages is listed once, as it is when its page is made.
     async fn pages_hold_while_everything_is_rewritten(trial) {
         let store = trial.store().await?;
-        let keys: Vec<String> = (0..24).map(|number| format!("k{number:02}")).collect();
+        let keys: Vec<String> = (0..12).map(|number| format!("k{number:02}")).collect();
         for text in &keys {
             store.put(&key(text)?, "old").await?;
         }

@@ -19,7 +19,7 @@ use crate::provider::{Condition, ListQuery, StoreOptions, Usage};
 type Model = BTreeMap<Key, (StorageMetadata, Bytes)>;
 
 /// How many sequences are tried, and how long each is.
-const SEQUENCES: usize = 6;
+const SEQUENCES: usize = 4;
 const LENGTH: usize = 60;
 /// How long a short sequence is searched for: a native part needs less, and a plugin that is slow to load would take all
 /// of the time that the promise has.

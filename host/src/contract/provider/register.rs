@@ -37,6 +37,8 @@ pub(super) enum Answer {
     Found(Version),
     NotFound,
     Refused,
+    /// It was told to try again, and so nothing happened.
+    NotNow,
 }
 
 impl Register {
@@ -87,6 +89,7 @@ impl fmt::Display for Answer {
             Self::Found(Version { write, tag }) => write!(f, "#{write} tagged {tag}"),
             Self::NotFound => f.write_str("not found"),
             Self::Refused => f.write_str("refused"),
+            Self::NotNow => f.write_str("not now"),
         }
     }
 }
