@@ -10,8 +10,8 @@ use larder::contract::{self, Component, Options, Part, Report, StoreForm, Verdic
 use larder::error::{Error, Result};
 use larder::manager::StorageManager;
 use larder::monitor::StorageMonitor;
-use larder::object::StoreName;
-use larder::plugin::Kind;
+use larder::object::{Key, StoreName};
+use larder::plugin::{GrantedSecrets, Kind, SecretSource};
 use larder::provider::StorageProvider;
 use larder::provider::file::FileStorageProvider;
 use larder::provider::memory::MemoryStorageProvider;
@@ -160,4 +160,26 @@ async fn every_part_keeps_its_contract() {
         let longest = reports.iter().filter(|report| report.kind == kind).map(|report| report.outcomes.len()).max();
         assert_eq!(longest, Some(contract::promises(kind).len()), "nobody was held to all of {kind}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_under_test_has_state_of_its_own_in_every_home() {
+    let runtime = Runtime::new();
+    let granted = |mut component: Component| {
+        let source: SecretSource = Box::new(|| Ok("unused".to_owned()));
+        component.options.grants.secrets = GrantedSecrets::new([("token".to_owned(), source)].into());
+        component.options.grants.http = vec!["localhost".parse().unwrap()];
+        component.with_state()
+    };
+    let Part::Provider(subject) = runtime.part("reach", Value::Null, granted).await.unwrap() else {
+        panic!("reach is a provider");
+    };
+    assert!(subject.is_persistent());
+    let run = async |home: &str, command: &str| {
+        let object = subject.open(home).await?.retrieve(&Key::new(command)?, None).await?;
+        object.body.collect(1 << 20).await
+    };
+    run("one", "put-new k v").await.unwrap();
+    assert_eq!(run("one", "get k").await.unwrap(), "v", "it outlives the plugin");
+    assert_eq!(run("other", "get k").await.unwrap(), "absent");
 }

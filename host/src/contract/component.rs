@@ -9,7 +9,7 @@ use super::{Part, eviction, lifecycle, provider};
 use crate::cache::EvictionStrategyFactory;
 use crate::error::{Error, Result};
 use crate::lifecycle::LifecyclePolicy;
-use crate::plugin::{GrantedStores, Kind, Plugin, PluginError, PluginOptions, PluginRuntime};
+use crate::plugin::{Grants, Kind, Plugin, PluginError, PluginOptions, PluginRuntime, StateStore};
 use crate::provider::StorageProvider;
 use crate::provider::file::FileStorageProvider;
 use crate::provider::memory::MemoryStorageProvider;
@@ -20,13 +20,15 @@ use crate::provider::memory::MemoryStorageProvider;
 pub struct Component {
     /// The component, a `.wasm` file.
     pub path: PathBuf,
-    /// How to load it. Stores that are granted here are the same in every home; those of [`stores`](Component::stores)
-    /// are not.
+    /// How to load it. Stores and state that are granted here are the same in every home; those of
+    /// [`stores`](Component::stores) and [`has_state`](Component::has_state) are not.
     pub options: PluginOptions,
     /// The stores that a provider is granted, by the names that it uses: empty ones for each home.
     pub stores: BTreeMap<String, StoreForm>,
-    /// Whether what a provider keeps outlives it. A plugin keeps what it keeps in its memory or in stores; so this is so
-    /// where it is granted some, and keeps nothing beside.
+    /// Whether a provider is granted state: none for each home to begin with.
+    pub has_state: bool,
+    /// Whether what a provider keeps outlives it. A plugin keeps what it keeps in its memory, in stores or in its state; so
+    /// this is so where it is granted some of these, and keeps nothing beside.
     pub is_persistent: bool,
 }
 
@@ -40,9 +42,9 @@ pub enum StoreForm {
 }
 
 impl Component {
-    /// A plugin that is granted no stores.
+    /// A plugin that is granted neither stores nor state.
     pub fn new(path: impl Into<PathBuf>, options: PluginOptions) -> Self {
-        Self { path: path.into(), options, stores: BTreeMap::new(), is_persistent: false }
+        Self { path: path.into(), options, stores: BTreeMap::new(), has_state: false, is_persistent: false }
     }
 
     /// Grants a store, in which the plugin then keeps what it keeps.
@@ -53,6 +55,12 @@ impl Component {
         self
     }
 
+    /// Grants state, in which the plugin then keeps what it keeps.
+    #[must_use]
+    pub fn with_state(self) -> Self {
+        Self { has_state: true, is_persistent: true, ..self }
+    }
+
     /// Makes of the plugin what it is. Stores of the form [`StoreForm::File`] come to lie in `folder`, which is not
     /// cleaned up.
     ///
@@ -60,8 +68,8 @@ impl Component {
     /// Why it can not be loaded.
     pub async fn into_part(self, runtime: Arc<PluginRuntime>, folder: PathBuf) -> Result<Part, PluginError> {
         let loadable = Loadable { component: self, runtime, folder, memories: Mutex::default() };
-        let stores = loadable.stores("probe").map_err(|error| PluginError::Start(error.to_string()))?;
-        let kind = loadable.load(stores, None).await?.interface().kind;
+        let grants = loadable.grants("probe").await.map_err(|error| PluginError::Start(error.to_string()))?;
+        let kind = loadable.load(grants, None).await?.interface().kind;
         Ok(match kind {
             Kind::Provider => Part::Provider(Arc::new(loadable)),
             Kind::Eviction => Part::Eviction(Arc::new(loadable)),
@@ -80,24 +88,30 @@ struct Loadable {
 }
 
 impl Loadable {
-    fn stores(&self, home: &str) -> Result<GrantedStores> {
-        let mut stores = self.component.options.grants.stores.clone();
-        for (name, form) in &self.component.stores {
-            let store: Arc<dyn StorageProvider> = match form {
-                StoreForm::Memory => {
-                    let mut memories = self.memories.lock();
-                    Arc::clone(memories.entry((home.to_owned(), name.clone())).or_default()) as _
-                }
-                StoreForm::File => Arc::new(FileStorageProvider::open(&self.folder.join(home).join(name))?),
-            };
-            stores.insert(name.clone(), store);
-        }
-        Ok(stores)
+    fn memory_of(&self, home: &str, name: &str) -> Arc<MemoryStorageProvider> {
+        Arc::clone(self.memories.lock().entry((home.to_owned(), name.to_owned())).or_default())
     }
 
-    async fn load(&self, stores: GrantedStores, memory: Option<usize>) -> Result<Plugin, PluginError> {
+    async fn grants(&self, home: &str) -> Result<Grants> {
+        let mut grants = self.component.options.grants.clone();
+        for (name, form) in &self.component.stores {
+            let store: Arc<dyn StorageProvider> = match form {
+                StoreForm::Memory => self.memory_of(home, name),
+                StoreForm::File => Arc::new(FileStorageProvider::open(&self.folder.join(home).join(name))?),
+            };
+            grants.stores.insert(name.clone(), store);
+        }
+        if self.component.has_state {
+            // No store has this name.
+            let state = self.memory_of(home, "");
+            grants.state = Some(StateStore::open(state, StateStore::DEFAULT_CAPACITY).await?);
+        }
+        Ok(grants)
+    }
+
+    async fn load(&self, grants: Grants, memory: Option<usize>) -> Result<Plugin, PluginError> {
         let mut options = self.component.options.clone();
-        options.grants.stores = stores;
+        options.grants = grants;
         options.limits.memory = memory.unwrap_or(options.limits.memory);
         self.runtime.load(&self.component.path, options).await
     }
@@ -110,7 +124,7 @@ fn failed(error: PluginError) -> Error {
 #[async_trait]
 impl provider::Subject for Loadable {
     async fn open(&self, home: &str) -> Result<Arc<dyn StorageProvider>> {
-        self.load(self.stores(home)?, None).await.map_err(failed)?.provider().map_err(failed)
+        self.load(self.grants(home).await?, None).await.map_err(failed)?.provider().map_err(failed)
     }
 
     fn is_persistent(&self) -> bool {
@@ -125,7 +139,7 @@ impl provider::Subject for Loadable {
 #[async_trait]
 impl eviction::Subject for Loadable {
     async fn open(&self, memory: Option<usize>) -> Result<Arc<dyn EvictionStrategyFactory>> {
-        let plugin = self.load(self.component.options.grants.stores.clone(), memory).await;
+        let plugin = self.load(self.component.options.grants.clone(), memory).await;
         plugin.map_err(failed)?.eviction().map_err(failed)
     }
 
@@ -137,7 +151,7 @@ impl eviction::Subject for Loadable {
 #[async_trait]
 impl lifecycle::Subject for Loadable {
     async fn open(&self) -> Result<Arc<dyn LifecyclePolicy>> {
-        let plugin = self.load(self.component.options.grants.stores.clone(), None).await;
+        let plugin = self.load(self.component.options.grants.clone(), None).await;
         plugin.map_err(failed)?.lifecycle().map_err(failed)
     }
 }

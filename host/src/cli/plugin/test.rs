@@ -38,8 +38,12 @@ pub(super) struct Test {
     /// What a plugin keeps in granted stores has to outlive it
     #[arg(long = "store", value_name = "NAME=FORM", value_parser = store)]
     stores: Vec<(String, StoreForm)>,
-    /// What the plugin keeps does not outlive it, although it is granted stores
-    #[arg(long, requires = "stores")]
+    /// Grant a provider an empty state of its own, clocks that go, or random numbers that are random; may be given again.
+    /// What a plugin keeps in its state has to outlive it
+    #[arg(long = "grant", value_name = "WHAT")]
+    grants: Vec<Grantable>,
+    /// What the plugin keeps does not outlive it, although it is granted stores or state
+    #[arg(long)]
     volatile: bool,
     /// How many instances a provider may have
     #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
@@ -65,6 +69,14 @@ pub(super) struct Test {
     /// List the promises, of all kinds if no plugin is given, and try none
     #[arg(long)]
     list: bool,
+}
+
+/// What reaches nothing beyond the test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Grantable {
+    State,
+    Clocks,
+    Random,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -110,7 +122,7 @@ impl Test {
         let runtime = PluginRuntime::new(folder.path().join("compiled")).map_err(|error| refused(&error))?;
         let part = self.component(&name, path).into_part(Arc::new(runtime), folder.path().join("stores")).await;
         let part = part.map_err(|error| {
-            refused(&error).with_hint("--settings gives it its settings, and --store the stores that it imports")
+            refused(&error).with_hint("--settings gives it its settings; --store and --grant grant it what it imports")
         })?;
         let report = self.try_promises(&name, &part, output).await?;
         match form {
@@ -131,7 +143,12 @@ impl Test {
             options.limits.call_timeout = Some(timeout.as_duration());
         }
         let granted = |component: Component, (name, form): &(String, StoreForm)| component.with_store(name, *form);
-        let component = self.stores.iter().fold(Component::new(path, options), granted);
+        options.grants.clocks = self.grants.contains(&Grantable::Clocks);
+        options.grants.random = self.grants.contains(&Grantable::Random);
+        let mut component = self.stores.iter().fold(Component::new(path, options), granted);
+        if self.grants.contains(&Grantable::State) {
+            component = component.with_state();
+        }
         Component { is_persistent: component.is_persistent && !self.volatile, ..component }
     }
 
