@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::GrantedSecrets;
 use super::bindings::provider::larder::plugin::types as wit;
+use super::log::on_one_line;
 use crate::error::{Error, Result};
 use crate::object::{
     AttributeChanges, Attributes, ByteRange, Checksum, ETag, Key, StorageMetadata, Tags, UserMetadata,
@@ -16,15 +17,18 @@ use crate::provider::{Condition, ListQuery, Page, Stamp, StoreOptions};
 
 /// The longest text that is taken over from a plugin's error.
 const MAX_MESSAGE: usize = 1024;
+/// The longest code of an error, in bytes.
+const MAX_CODE: usize = 64;
+/// The longest that a plugin has its callers wait.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A failure that a plugin returned, for a request about `key`, without the secrets that it was handed.
 pub(super) fn error_from_plugin(error: wit::Error, key: Option<&Key>, secrets: &GrantedSecrets) -> Error {
     let wit::Error { kind, code, message, retry_after } = error;
-    let (code, mut message) = (secrets.redact(&code), secrets.redact(&message).into_owned());
-    message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+    let (code, message) = (secrets.redact(&code), secrets.redact(&message));
+    let mut message = on_one_line(&message, MAX_MESSAGE).into_owned();
     if !code.is_empty() {
-        let code = &code[..code.floor_char_boundary(64)];
-        message = format!("{message} ({code})");
+        message = format!("{message} ({})", on_one_line(&code, MAX_CODE));
     }
     match (kind, key) {
         (wit::ErrorKind::NotFound, Some(key)) => Error::not_found(key),
@@ -38,7 +42,8 @@ pub(super) fn error_from_plugin(error: wit::Error, key: Option<&Key>, secrets: &
         (wit::ErrorKind::Corrupt, _) => Error::corrupt(message),
         (wit::ErrorKind::PermissionDenied, _) => Error::permission_denied(message),
         (wit::ErrorKind::Unavailable, _) => {
-            Error::Unavailable { message, retry_after: retry_after.map(Duration::from_millis) }
+            let retry_after = retry_after.map(|after| Duration::from_millis(after).min(MAX_RETRY_AFTER));
+            Error::Unavailable { message, retry_after }
         }
         (wit::ErrorKind::Timeout, _) => Error::timeout(message),
         (wit::ErrorKind::Internal, _) => Error::internal(message),

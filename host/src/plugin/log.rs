@@ -40,7 +40,7 @@ impl RateLimit {
         if dropped > 0 {
             warn!(plugin, dropped, "log lines were dropped: they came too fast (limits.log_lines)");
         }
-        admitted.then(|| on_one_line(line))
+        admitted.then(|| on_one_line(line, MAX_LINE))
     }
 }
 
@@ -69,8 +69,8 @@ impl Bucket {
 }
 
 /// A plugin must not be able to forge lines of the log, or to flood it with one.
-fn on_one_line(line: &str) -> Cow<'_, str> {
-    let end = line.floor_char_boundary(MAX_LINE);
+pub(super) fn on_one_line(line: &str, max: usize) -> Cow<'_, str> {
+    let end = line.floor_char_boundary(max);
     let kept = &line[..end];
     if end == line.len() && !kept.contains(char::is_control) {
         return Cow::Borrowed(kept);
@@ -97,9 +97,9 @@ mod tests {
 
     #[test]
     fn a_line_stays_one_line() {
-        assert_eq!(on_one_line("plain"), "plain");
-        assert_eq!(on_one_line("a\nERROR forged\x1b[0m"), "a ERROR forged [0m");
+        assert_eq!(on_one_line("plain", MAX_LINE), "plain");
+        assert_eq!(on_one_line("a\nERROR forged\x1b[0m", MAX_LINE), "a ERROR forged [0m");
         let long = "é".repeat(4000);
-        assert!(on_one_line(&long).len() <= MAX_LINE + 3);
+        assert!(on_one_line(&long, MAX_LINE).len() <= MAX_LINE + 3);
     }
 }

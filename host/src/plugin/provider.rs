@@ -239,3 +239,6 @@ impl StorageProvider for PluginStorageProvider {
         metadata_of(key, updated).map_err(|what| instances.condemn(reply.instance, Operation::Update, what))
     }
 }
+
+#[cfg(test)]
+mod tests;
