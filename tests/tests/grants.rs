@@ -286,7 +286,9 @@ print(server.server_address[1], flush=True)
 server.serve_forever()
 ";
         let made = Command::new("sh").args(["-ec", openssl]).current_dir(folder).stderr(Stdio::null()).status();
-        let server = Command::new("python3").args(["-c", python]).current_dir(folder).stdout(Stdio::piped()).spawn();
+        let mut server = Command::new("python3");
+        server.args(["-c", python]).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::null());
+        let server = server.spawn();
         let (Ok(true), Ok(mut child)) = (made.map(|made| made.success()), server) else {
             larder_tests::skipped("calls over TLS: there is no openssl, or no python3");
             return None;
