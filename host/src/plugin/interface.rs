@@ -120,7 +120,7 @@ impl Interface {
         if Parser::is_core_wasm(wasm) {
             return Err(PluginError::NotAComponent(
                 "it is a core WebAssembly module, and a plugin is a component; `larder plugin build` makes one from a \
-                 crate, and `wasm-tools component new` from a module"
+                 crate, and `larder plugin componentize` from a module"
                     .to_owned(),
             ));
         }

@@ -1,6 +1,7 @@
 //! `larder plugin`: a file for each of its commands.
 
 mod build;
+mod componentize;
 mod inspect;
 mod list;
 mod pull;
@@ -46,6 +47,7 @@ enum Action {
         #[arg(required = true, value_name = "DIR")]
         dirs: Vec<PathBuf>,
     },
+    Componentize(componentize::Componentize),
     /// Say what a component is, what it wants, and how it was made, without running it
     Inspect {
         /// The component: a .wasm file, or a reference oci://REGISTRY/REPOSITORY[:TAG][@DIGEST]
@@ -78,6 +80,7 @@ impl PluginCommand {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.action {
             Action::Build { dirs } => build::build(&dirs, context.output()).await,
+            Action::Componentize(componentize) => componentize.run(context.output()).await,
             Action::Inspect { component } => inspect::inspect(&component, context).await,
             Action::Pull { reference } => pull::pull(&reference, context).await,
             Action::Test(test) => test.run(context.output()).await,

@@ -5,6 +5,7 @@
 //!
 //! Processes that build in the same target folder wait for each other, and a component appears whole or not at all.
 
+mod component;
 mod freshness;
 mod plugin_crate;
 mod toolchain;
@@ -137,6 +138,16 @@ pub fn component_path(dir: &Path) -> Result<PathBuf, BuildError> {
     Ok(PluginCrate::read(dir)?.component())
 }
 
+/// Makes a component of a core module that another toolchain compiled: it must say in a section of its own which world it
+/// implements, as bindings made by `wit-bindgen` for any language let it. Returns the component's size in bytes.
+///
+/// # Errors
+/// [`BuildError::NotAComponent`] and [`BuildError::Io`]; a component that was there before then stays as it is.
+pub async fn componentize(module: &Path, component: &Path) -> Result<u64, BuildError> {
+    let (module, component) = (module.to_owned(), component.to_owned());
+    blocking(move || component::encode(&module, &component, SystemTime::now())).await
+}
+
 async fn build_workspace(
     root: &Path,
     members: &[&PluginCrate],
@@ -148,7 +159,7 @@ async fn build_workspace(
     let modules = compile(root, members, &toolchain, progress).await?;
     for (plugin, module) in members.iter().zip(modules) {
         let component = plugin.component();
-        componentize(module, component, started).await?;
+        blocking(move || component::encode(&module, &component, started)).await?;
     }
     Ok(())
 }
@@ -229,54 +240,6 @@ fn module_of(plugin: &PluginCrate, messages: &str) -> Result<PathBuf, BuildError
     made.ok_or_else(|| plugin.not_a_plugin("cargo made no .wasm of it: set crate-type = [\"cdylib\"] under [lib]"))
 }
 
-/// Makes a component of a module. Its time is that of the build's beginning, so that what was edited meanwhile is newer.
-async fn componentize(module: PathBuf, component: PathBuf, started: SystemTime) -> Result<(), BuildError> {
-    blocking(move || {
-        let core = std::fs::read(&module).map_err(BuildError::io(&module))?;
-        let encoded = wit_component::ComponentEncoder::default()
-            .validate(true)
-            .module(&core)
-            .and_then(|mut encoder| encoder.encode())
-            .map_err(|error| not_a_component(&module, &format!("{error:#}")))?;
-        if !exports_anything(&encoded) {
-            let problem = "it exports nothing: is there a line larder_sdk::export!(...) in its lib.rs?";
-            return Err(not_a_component(&module, problem));
-        }
-        write_whole(&component, &encoded, started).map_err(BuildError::io(&component))
-    })
-    .await
-}
-
-fn not_a_component(module: &Path, problem: &str) -> BuildError {
-    BuildError::NotAComponent { module: module.to_owned(), problem: problem.to_owned() }
-}
-
-fn exports_anything(component: &[u8]) -> bool {
-    let mut depth = 0;
-    for payload in wasmparser::Parser::new(0).parse_all(component) {
-        match payload {
-            Ok(wasmparser::Payload::Version { .. }) => depth += 1,
-            Ok(wasmparser::Payload::End(_)) => depth -= 1,
-            Ok(wasmparser::Payload::ComponentExportSection(section)) if depth == 1 => return section.count() > 0,
-            Ok(_) => {}
-            Err(_) => return false,
-        }
-    }
-    false
-}
-
-fn write_whole(path: &Path, bytes: &[u8], modified: SystemTime) -> io::Result<()> {
-    let partial = path.with_extension(format!("{}.partial", std::process::id()));
-    let written = std::fs::write(&partial, bytes)
-        .and_then(|()| File::options().write(true).open(&partial)?.set_modified(modified))
-        .and_then(|()| std::fs::rename(&partial, path));
-    if written.is_err() {
-        // What remains of it is of no use; the error that matters is the one above.
-        let _ = std::fs::remove_file(&partial);
-    }
-    written
-}
-
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
 ) -> Result<T, BuildError> {
@@ -308,13 +271,6 @@ mod tests {
         assert!(error.contains("crate-type"), "{error}");
     }
 
-    #[test]
-    fn a_component_that_exports_nothing_is_found_out() {
-        let empty = wit_component::ComponentEncoder::default().module(b"\0asm\x01\0\0\0").unwrap().encode().unwrap();
-        assert!(!exports_anything(&empty));
-        assert!(!exports_anything(b"no wasm"));
-    }
-
     #[tokio::test]
     async fn a_folder_is_built_in_by_one_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
@@ -325,18 +281,5 @@ mod tests {
         assert!(!second.is_finished());
         drop(first);
         second.await.unwrap().unwrap();
-    }
-
-    #[test]
-    fn what_is_written_is_whole_and_dated() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.component.wasm");
-        let moment = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
-        for text in ["a longer first text", "second"] {
-            write_whole(&path, text.as_bytes(), moment).unwrap();
-            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
-        }
-        assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), moment);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }
