@@ -64,6 +64,7 @@ impl Home {
         let mut command = Command::new(program());
         command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
         command.env("LARDER_CONFIG", self.path("larder.yaml")).env_remove("LARDER_LOG");
+        command.env("XDG_CACHE_HOME", self.path("cache"));
         command
     }
 

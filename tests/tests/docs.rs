@@ -124,6 +124,7 @@ fn type_in(home: &Home, host: &Host, commands: &[Shown]) -> Vec<(i32, String)> {
     shell.arg("script").current_dir(home.path("")).stdin(Stdio::null());
     shell.env("PATH", format!("{}:{path}", home.path("bin").display()));
     shell.env("LARDER_CONFIG", home.path("larder.yaml")).env_remove("LARDER_LOG");
+    shell.env("XDG_CACHE_HOME", home.path("cache"));
     shell.env("AWS_EC2_METADATA_DISABLED", "true");
     assert!(shell.status().is_ok(), "bash can be run");
     let answers = (0..commands.len()).map(|number| {
@@ -169,6 +170,16 @@ fn the_readme_shows_the_two_commands() {
     }
 }
 
+/// The arguments of a command: what stands in single quotes is one, and a redirection is none.
+fn words(arguments: &str) -> Vec<&str> {
+    let parts = arguments.split('\'').enumerate();
+    let words = parts.flat_map(|(index, part)| match index % 2 {
+        0 => part.split_whitespace().collect(),
+        _ => vec![part],
+    });
+    words.take_while(|word| !matches!(*word, "<" | ">" | "|")).collect()
+}
+
 #[test]
 fn every_command_in_a_script_exists() {
     let mut wrong = Vec::new();
@@ -177,7 +188,7 @@ fn every_command_in_a_script_exists() {
             for (offset, line) in block.lines.iter().enumerate() {
                 let Some(arguments) = line.trim_start_matches("$ ").strip_prefix("larder ") else { continue };
                 // The help of a command that does not exist, or whose options do not, is a usage error: exit code 2.
-                let words = arguments.split('#').next().unwrap_or_default().split_whitespace();
+                let words = words(arguments.split('#').next().unwrap_or_default());
                 let output = Command::new(program()).args(words).arg("--help").output().unwrap();
                 if !output.status.success() {
                     let said = String::from_utf8_lossy(&output.stderr);

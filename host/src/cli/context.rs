@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::failure::{Exit, Failure};
-use super::open::Data;
+use super::open::{Data, GivenStores};
 use super::output::Output;
 use crate::config::{Config, ConfigError};
 
@@ -10,12 +10,18 @@ use crate::config::{Config, ConfigError};
 #[derive(Debug)]
 pub(super) struct Context {
     config: Option<PathBuf>,
+    given: Option<GivenStores>,
     output: Arc<Output>,
 }
 
 impl Context {
     pub(super) fn new(config: Option<PathBuf>, output: Output) -> Self {
-        Self { config, output: Arc::new(output) }
+        Self { config, given: None, output: Arc::new(output) }
+    }
+
+    /// The same, with these stores in place of those that the configuration describes.
+    pub(super) fn over(&self, given: GivenStores) -> Self {
+        Self { config: self.config.clone(), given: Some(given), output: Arc::clone(&self.output) }
     }
 
     pub(super) fn output(&self) -> &Output {
@@ -32,8 +38,11 @@ impl Context {
         load(self.config_file())
     }
 
-    /// The data that the configuration describes.
+    /// The data that the configuration describes, or else the stores that were given.
     pub(super) async fn data(&self) -> Result<Data, Failure> {
+        if let Some(given) = &self.given {
+            return Ok(Data::given(given.clone()));
+        }
         Data::reach(self.config()?, Arc::clone(&self.output)).await
     }
 }

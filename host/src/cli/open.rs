@@ -1,4 +1,5 @@
-//! How commands reach the data: through the host that runs on it, or, if none does, by themselves.
+//! How commands reach the data: through the host that runs on it, or, if none does, by themselves; or they work on stores
+//! that are open already.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,24 +21,27 @@ use crate::provider::StorageProvider;
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The stores that a configuration describes, and those that clients made.
+/// Stores that are open, whatever the configuration says.
+pub(super) type GivenStores = BTreeMap<StoreName, Arc<dyn StorageProvider>>;
+
+/// The stores that a configuration describes, and those that clients made; or given ones.
 #[derive(Debug)]
-pub(super) struct Data {
-    config: Config,
-    output: Arc<Output>,
-    reached: Reached,
-}
+pub(super) struct Data(Reached);
 
 #[derive(Debug)]
 enum Reached {
     /// No host runs: this process has the data for itself.
     Alone {
+        config: Config,
+        output: Arc<Output>,
         /// A store is opened once, however often it is asked for. Locked while one is opened, which may take a build.
         opened: Mutex<BTreeMap<StoreName, Arc<dyn StorageProvider>>>,
         lock: DataDir,
     },
     /// A host runs, and does what it is asked.
-    ThroughHost(RemoteHost),
+    ThroughHost { config: Config, host: RemoteHost },
+    /// There is nothing to be reached.
+    Given(GivenStores),
 }
 
 /// A line of the list of stores.
@@ -50,6 +54,11 @@ pub(super) struct StoreSummary {
 }
 
 impl Data {
+    /// Works on these stores.
+    pub(super) fn given(stores: GivenStores) -> Self {
+        Self(Reached::Given(stores))
+    }
+
     /// Takes the data, or finds the host that has it. If another command has it, waits for that.
     pub(super) async fn reach(config: Config, output: Arc<Output>) -> Result<Self, Failure> {
         let begun = Instant::now();
@@ -57,11 +66,11 @@ impl Data {
             if let Some(lock) = DataDir::lock(&config.data_dir).map_err(not_opened)? {
                 // What is published there is by a host that was killed; the next command is not to look for it.
                 lock.unpublish();
-                return Ok(Self { config, output, reached: Reached::Alone { opened: Mutex::default(), lock } });
+                return Ok(Self(Reached::Alone { config, output, opened: Mutex::default(), lock }));
             }
             if let Some(run) = RunFile::read(&config.data_dir) {
                 let host = RemoteHost::new(run.admin, run.token);
-                return Ok(Self { config, output, reached: Reached::ThroughHost(host) });
+                return Ok(Self(Reached::ThroughHost { config, host }));
             }
             if begun.elapsed() > PATIENCE {
                 let message = format!("another larder command is at work in {}", config.data_dir.display());
@@ -78,15 +87,16 @@ impl Data {
             return Err(Failure::not_found(format!("there is no store {name}"))
                 .with_hint("larder ls shows the stores; those that are internal are for plugins alone"));
         }
-        match &self.reached {
-            Reached::ThroughHost(host) => Ok(Arc::new(host.store(name.clone()))),
-            Reached::Alone { opened, lock } => {
+        match &self.0 {
+            Reached::Given(stores) => Ok(stores[name].clone()),
+            Reached::ThroughHost { host, .. } => Ok(Arc::new(host.store(name.clone()))),
+            Reached::Alone { config, output, opened, lock } => {
                 let mut opened = opened.lock().await;
                 if let Some(provider) = opened.get(name) {
                     return Ok(provider.clone());
                 }
-                let mut progress = |line: &str| self.output.remark(line);
-                let opening = Host::open_store(&self.config, lock, name, &mut progress).await;
+                let mut progress = |line: &str| output.remark(line);
+                let opening = Host::open_store(config, lock, name, &mut progress).await;
                 let provider = opening.map_err(not_opened)?;
                 opened.insert(name.clone(), provider.clone());
                 Ok(provider)
@@ -97,14 +107,19 @@ impl Data {
     /// All stores, in order of name.
     pub(super) async fn stores(&self) -> Result<Vec<StoreSummary>, Failure> {
         let names = self.names().await?.into_iter();
-        let provider = |name: &StoreName| self.config.stores.get(name).map(|store| store.provider_type.to_string());
+        let config = match &self.0 {
+            Reached::Alone { config, .. } | Reached::ThroughHost { config, .. } => Some(config),
+            Reached::Given(_) => None,
+        };
+        let provider = |name: &StoreName| config?.stores.get(name).map(|store| store.provider_type.to_string());
         Ok(names.map(|store| StoreSummary { provider: provider(&store), store }).collect())
     }
 
     async fn names(&self) -> Result<Vec<StoreName>, Failure> {
-        match &self.reached {
-            Reached::ThroughHost(host) => Ok(host.stores().await?.into_iter().map(|(name, _)| name).collect()),
-            Reached::Alone { lock, .. } => Host::visible_stores(&self.config, lock).map_err(not_opened),
+        match &self.0 {
+            Reached::Given(stores) => Ok(stores.keys().cloned().collect()),
+            Reached::ThroughHost { host, .. } => Ok(host.stores().await?.into_iter().map(|(name, _)| name).collect()),
+            Reached::Alone { config, lock, .. } => Host::visible_stores(config, lock).map_err(not_opened),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The host run whole: the program itself, real clients, and what an operator can get wrong.
 
 mod access;
+mod authors;
 mod bad_input;
 mod clients;
 mod commands;

@@ -1,11 +1,15 @@
 //! `larder plugin`: a file for each of its commands.
 
+mod bench;
 mod build;
 mod componentize;
 mod inspect;
 mod list;
+mod new;
 mod pull;
 mod reload;
+mod run;
+mod subject;
 mod test;
 
 use std::path::PathBuf;
@@ -19,16 +23,19 @@ use inspect::Component;
 
 const EXAMPLES: &str = "\
 Examples:
+  larder plugin new coolest-first --kind eviction
   larder plugin build plugins/sieve         # a crate becomes a component
   larder plugin inspect sieve.wasm          # what it is, and what it wants
   larder plugin test plugins/sieve          # whether it keeps the contract
+  larder plugin run plugins/sieve --capacity 3 'a b c a d e a'
+  larder plugin bench plugins/sieve         # what a call costs
   larder plugin pull ghcr.io/acme/sieve:1.2 # fetched, and its digest told
   larder plugin list                        # what the configuration names, and how it does
   larder plugin reset sieve                 # starts again after it was quarantined
   larder plugin reload                      # changed plugins are put to work
 ";
 
-/// Build, inspect and test plugins, and look after those at work
+/// Make, build, test and measure plugins, and look after those at work
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PluginCommand {
@@ -38,6 +45,7 @@ pub(super) struct PluginCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    New(new::New),
     /// Build plugin crates into components
     ///
     /// Compiles each crate for wasm32-unknown-unknown with the cargo that is installed, and installs that target through
@@ -54,6 +62,8 @@ enum Action {
         component: Component,
     },
     Test(Box<test::Test>),
+    Run(Box<run::Run>),
+    Bench(Box<bench::Bench>),
     /// Fetch a component from a registry into the data folder, so that a host finds it there
     ///
     /// The component and its manifest are held against their digests, and kept under them. Credentials come from the
@@ -79,11 +89,14 @@ enum Action {
 impl PluginCommand {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self.action {
+            Action::New(new) => new.run(context.output()),
             Action::Build { dirs } => build::build(&dirs, context.output()).await,
             Action::Componentize(componentize) => componentize.run(context.output()).await,
             Action::Inspect { component } => inspect::inspect(&component, context).await,
             Action::Pull { reference } => pull::pull(&reference, context).await,
             Action::Test(test) => test.run(context.output()).await,
+            Action::Run(run) => run.run(context).await,
+            Action::Bench(bench) => bench.run(context.output()).await,
             Action::List => list::list(context).await,
             Action::Reset { plugin } => reload::reset(context, &plugin).await,
             Action::Reload => reload::reload(context).await,
