@@ -14,6 +14,7 @@
 
 mod guests;
 mod machine;
+mod memory;
 mod report;
 mod sides;
 mod stopwatch;
@@ -58,14 +59,16 @@ fn main() -> Result<()> {
     let guests = Guests::build()?;
     let stopwatch = Stopwatch { rounds: arguments.rounds, round: Duration::from_millis(arguments.round) };
     let mut rows = Vec::new();
-    for mut operation in Sides::new(&guests)?.operations()? {
+    let sides = Sides::new(&guests)?;
+    let idle = if "idle".contains(&arguments.only) { memory::idle(&sides)? } else { Vec::new() };
+    for mut operation in sides.operations()? {
         if operation.name.contains(&arguments.only) {
             operation.works.retain(|(side, _)| arguments.side.is_none_or(|only| only == *side));
             eprintln!("measuring: {}", operation.name);
             rows.push(stopwatch.measure(operation)?);
         }
     }
-    let report = Report { machine: Machine::new(&stopwatch)?, rows };
+    let report = Report { machine: Machine::new(&stopwatch)?, rows, idle };
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

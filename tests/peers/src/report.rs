@@ -4,6 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::machine::Machine;
+use crate::memory::{INSTANCES, Idle};
 use crate::stopwatch::{Measured, Row, Side};
 
 /// All that was measured. Displayed, it is a table in Markdown.
@@ -11,6 +12,7 @@ use crate::stopwatch::{Measured, Row, Side};
 pub(crate) struct Report {
     pub(crate) machine: Machine,
     pub(crate) rows: Vec<Row>,
+    pub(crate) idle: Vec<Idle>,
 }
 
 /// The ratios that the table shows.
@@ -44,7 +46,19 @@ impl fmt::Display for Report {
             writeln!(f, "The machine was busy: at worst, a side had a processor for {on_cpu:.0} % of the time.")?;
         }
         writeln!(f)?;
-        write!(f, "{}", self.table())
+        write!(f, "{}", self.table())?;
+        for Idle { kind, larder, extism } in &self.idle {
+            let ratio = *extism as f64 / (*larder).max(1) as f64;
+            let kib = |bytes: &u64| *bytes as f64 / 1024.0;
+            write!(
+                f,
+                "\n\nResident memory of an idle {kind} instance, mean of {INSTANCES}: larder {:.1} KiB, extism {:.1} KiB, \
+                 extism / larder {ratio:.1}",
+                kib(larder),
+                kib(extism)
+            )?;
+        }
+        Ok(())
     }
 }
 

@@ -61,7 +61,7 @@ impl Extism {
 }
 
 /// An instance that every operation on it shares.
-pub(super) struct ExtismInstance(Rc<RefCell<Guest>>);
+pub(crate) struct ExtismInstance(Rc<RefCell<Guest>>);
 
 impl ExtismInstance {
     pub(super) fn missing(&self) -> Work {

@@ -6,10 +6,11 @@ mod extism;
 mod providers;
 mod strategies;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
-use larder::cache::EvictionStrategyFactory;
+use larder::cache::{Batch, EvictionStrategy, EvictionStrategyFactory};
 use larder::plugin::{Limits, PluginOptions, PluginRuntime};
 use larder::provider::StorageProvider;
 use larder::provider::memory::MemoryStorageProvider;
@@ -33,7 +34,9 @@ pub(crate) struct Sides {
     bare_sieve: BareEviction,
     extism: Extism,
     /// Larder's, on whose engines the plugins run, and the folder of its compiled code.
-    _plugins: (PluginRuntime, TempDir),
+    plugins: Arc<PluginRuntime>,
+    _compiled: TempDir,
+    memory_component: PathBuf,
 }
 
 /// Memory of an instance, in bytes: room for all objects of all sizes, and for what is written over meanwhile.
@@ -61,7 +64,9 @@ impl Sides {
             bare_memory: BareProvider::load(&guests.memory)?,
             bare_sieve: BareEviction::load(&guests.sieve)?,
             extism: Extism::load(&guests.extism)?,
-            _plugins: (plugins, folder),
+            plugins: Arc::new(plugins),
+            _compiled: folder,
+            memory_component: guests.memory.clone(),
             runtime,
         })
     }
@@ -79,6 +84,7 @@ impl Sides {
         operations.push(self.step()?);
         operations.push(self.start_eviction());
         operations.push(self.start_provider());
+        operations.push(self.start_loaded());
         Ok(operations)
     }
 
@@ -125,6 +131,51 @@ impl Sides {
             (Peer, self.extism.instance()?.step()?),
         ];
         Ok(Operation { name: "eviction step, 1,000 reads".to_owned(), works })
+    }
+
+    /// So many idle strategies of larder's, each of which answered a call.
+    ///
+    /// # Errors
+    /// One can not be made.
+    pub(crate) fn larder_strategies(&self, count: usize) -> Result<Vec<Box<dyn EvictionStrategy>>> {
+        (0..count)
+            .map(|_| {
+                let mut strategy = self.sieve.open(1000)?;
+                strategy.step(&Batch::default(), 0, 0, &mut Vec::new())?;
+                Ok(strategy)
+            })
+            .collect()
+    }
+
+    /// A provider of larder's with so many idle instances, each of which stored an object.
+    ///
+    /// # Errors
+    /// One can not be made.
+    pub(crate) fn larder_providers(&self, count: usize) -> Result<Arc<dyn StorageProvider>> {
+        let limits = Limits { instances: count, ..Limits::default() };
+        let options = PluginOptions { limits, ..PluginOptions::new("idle") };
+        let provider = self.runtime.block_on(self.plugins.load(&self.memory_component, options))?.provider()?;
+        self.runtime.block_on(providers::at_once(&provider, count))?;
+        Ok(provider)
+    }
+
+    /// So many idle instances of extism's, each of which answered a call.
+    ///
+    /// # Errors
+    /// One can not be made.
+    pub(crate) fn peer_instances(&self, count: usize) -> Result<Vec<extism::ExtismInstance>> {
+        (0..count)
+            .map(|_| {
+                let instance = self.extism.instance()?;
+                instance.missing()(1)?;
+                Ok(instance)
+            })
+            .collect()
+    }
+
+    fn start_loaded(&self) -> Operation {
+        let works = vec![(Larder, providers::load(&self.runtime, &self.plugins, &self.memory_component))];
+        Operation { name: "provider: from compiled code to the first answer".to_owned(), works }
     }
 
     fn start_eviction(&self) -> Operation {

@@ -1,13 +1,18 @@
 //! Providers through the seam of larder: the native one, and the one that is a plugin.
 
 use std::hint::black_box;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
+use bytes::Bytes;
 use larder::error::Error;
 use larder::object::{Body, Key};
-use larder::provider::StorageProvider;
+use larder::plugin::{PluginOptions, PluginRuntime};
+use larder::provider::{StorageProvider, StoreOptions};
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 
 use crate::stopwatch::Work;
 use crate::workload::Objects;
@@ -22,6 +27,45 @@ pub(super) fn fill(runtime: &Runtime, provider: &Arc<dyn StorageProvider>, objec
         }
         Ok(())
     })
+}
+
+/// Loads the component anew each time, its code compiled before, and asks it for what is not there.
+pub(super) fn load(runtime: &Arc<Runtime>, plugins: &Arc<PluginRuntime>, component: &Path) -> Work {
+    let (runtime, plugins, component) = (Arc::clone(runtime), Arc::clone(plugins), component.to_owned());
+    Box::new(move |times| {
+        let key = Key::new("missing")?;
+        runtime.block_on(async {
+            for _ in 0..times {
+                let provider = plugins.load(&component, PluginOptions::new("loaded")).await?.provider()?;
+                black_box(provider.metadata(&key).await.is_err());
+            }
+            Ok(())
+        })
+    })
+}
+
+/// Stores so many objects at the same time that each has an instance to itself.
+pub(super) async fn at_once(provider: &Arc<dyn StorageProvider>, count: usize) -> Result<()> {
+    let begin = Arc::new(Semaphore::new(0));
+    let stores: Vec<_> = (0..count)
+        .map(|number| {
+            let (provider, begin) = (Arc::clone(provider), Arc::clone(&begin));
+            tokio::spawn(async move {
+                let key = Key::new(format!("{number}"))?;
+                let last = futures::stream::once(async move {
+                    drop(begin.acquire().await);
+                    Ok(Bytes::from_static(b"bytes"))
+                });
+                provider.store(&key, Body::stream(last), StoreOptions::default()).await
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    begin.add_permits(count);
+    for store in stores {
+        store.await??;
+    }
+    Ok(())
 }
 
 pub(super) fn store(runtime: &Arc<Runtime>, provider: &Arc<dyn StorageProvider>, objects: &Arc<Objects>) -> Work {

@@ -59,6 +59,9 @@ impl Bench {
         let (plugin, load_ms) = load().await?;
         let kind = plugin.interface().kind;
         output.remark(format_args!("measuring {kind}; each operation takes {each}, on either side"));
+        if cfg!(debug_assertions) {
+            output.remark("this larder is a debug build: what it measures says little");
+        }
         let memory = || {
             let status = plugin.status();
             status.memory.checked_div(status.instances).unwrap_or(0)
