@@ -30,7 +30,8 @@ pub(super) struct State {
     pub(super) table: ResourceTable,
     pub(super) clocks: Clocks,
     pub(super) in_flight: InFlight,
-    wasi: WasiCtx,
+    /// Made when it is first asked for: most guests import nothing of it.
+    wasi: Option<Box<WasiCtx>>,
     http: WasiHttpCtx,
     http_client: HttpClient,
 }
@@ -44,7 +45,7 @@ impl State {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(MAX_FIELDS);
         Self {
-            wasi: wasi::context(&supervisor, &grants),
+            wasi: None,
             http,
             http_client: HttpClient::new(Arc::clone(&supervisor), Arc::clone(&grants)),
             limiter: Limiter::new(&supervisor.limits, budget, gauge),
@@ -65,7 +66,8 @@ impl Drop for State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let context = || Box::new(wasi::context(&self.supervisor, &self.grants));
+        WasiCtxView { ctx: self.wasi.get_or_insert_with(context), table: &mut self.table }
     }
 }
 
