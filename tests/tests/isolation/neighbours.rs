@@ -132,7 +132,7 @@ async fn p99(neighbour: &dyn StorageProvider, reads: usize) -> Duration {
 
 /// Prints, for each fault, what its caller is told and after how long, and what a neighbour notices.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_fault_is_noticed_by_a_neighbour() {
+async fn a_fault_fails_no_call_of_a_neighbour() {
     const READS: usize = 2000;
     let runtime = Runtime::new();
     let zoo = zoo(&runtime, "reading").await.unwrap();
