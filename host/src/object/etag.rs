@@ -32,7 +32,8 @@ impl ETag {
     pub fn new(text: impl Into<Arc<str>>) -> Result<Self> {
         let text = text.into();
         let fits = (1..=Self::MAX_LEN).contains(&text.len());
-        if fits && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"') {
+        // Every byte is looked at, even after one that does not fit: so the compiler can look at many at a time.
+        if fits && text.bytes().fold(true, |fits, byte| fits & byte.is_ascii_graphic() & (byte != b'"')) {
             Ok(Self(text))
         } else {
             let max = Self::MAX_LEN;
@@ -45,6 +46,11 @@ impl ETag {
     /// The etag as text, without quotes.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The etag as text, shared.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 

@@ -42,6 +42,11 @@ impl Key {
         &self.0
     }
 
+    /// The key as text, shared.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// The greatest key that begins with `prefix`: listing after it passes over everything below the prefix in one step.
     ///
     /// ```

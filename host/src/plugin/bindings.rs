@@ -1,10 +1,20 @@
 //! What `bindgen!` makes of `wit/`, one module a world. Nothing outside this folder names these types.
 
-/// The world of a provider: exports are called concurrently, on the engine with concurrency support.
+/// What a provider may import. What it exports is in `exports.rs`.
 pub(super) mod provider {
     wasmtime::component::bindgen!({
         path: "../wit",
-        world: "storage-provider",
+        inline: "
+            package larder:host;
+
+            world provider-imports {
+                import larder:plugin/log@0.1.0;
+                import larder:plugin/inner-stores@0.1.0;
+                import larder:plugin/state@0.1.0;
+                import larder:plugin/secrets@0.1.0;
+            }
+        ",
+        world: "larder:host/provider-imports",
         imports: { default: trappable },
         with: { "larder:plugin/inner-stores.inner-store": crate::plugin::inner::InnerStore },
     });

@@ -1,12 +1,15 @@
 //! The calls of the functions that a provider exports.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use bytesize::ByteSize;
 use futures::StreamExt;
 use wasmtime::component::Accessor;
 
-use super::bindings::provider::exports::larder::plugin::provider::{Download, Guest, StreamedBody, Upload, WholeBody};
 use super::bindings::provider::larder::plugin::types as wit;
 use super::clock::Pace;
+use super::exports::{self, Download, Exports, StreamedBody, Upload, WholeBody};
 use super::operation::Operation;
 use super::state::State;
 use super::stream::{self, Sent};
@@ -17,15 +20,15 @@ use crate::object::{Body, ByteStream, Checksum};
 
 /// `store-object`.
 pub(super) struct Store {
-    pub(super) key: String,
+    pub(super) key: Arc<str>,
     pub(super) body: Outgoing,
-    pub(super) options: wit::StoreOptions,
+    pub(super) options: exports::StoreOptions,
 }
 
 /// The bytes of an object on their way to the plugin.
 pub(super) enum Outgoing {
     /// In one piece.
-    Whole(WholeBody),
+    Whole { data: Bytes, checksum: Checksum },
     /// In pieces; what was sent is known in the end.
     Pieces(ByteStream, Sent),
 }
@@ -47,46 +50,48 @@ pub(super) fn at_most(pieces: ByteStream, supervisor: &Supervisor) -> ByteStream
 }
 
 impl Work for Store {
-    type Reply = wit::Metadata;
+    type Reply = exports::Metadata;
     const OPERATION: Operation = Operation::Store;
 
     async fn run<'a>(
         self,
         accessor: &'a Accessor<State>,
-        guest: &'a Guest,
+        exports: &'a Exports,
         answer: Answer<Self::Reply>,
     ) -> wasmtime::Result<()> {
         let Self { key, body, options } = self;
         let upload = match body {
-            Outgoing::Whole(whole) => Upload::Whole(whole),
+            Outgoing::Whole { data, checksum } => Upload::Whole(WholeBody { data, checksum: checksum.as_u64() }),
             Outgoing::Pieces(pieces, sent) => {
-                let pace = Pace::Call(answer.clock().clone());
+                let pace = Pace::Call(answer.shared_clock());
                 let outgoing = stream::send(accessor, pieces, &pace, sent, Checksum::as_u64)?;
                 Upload::Streamed(StreamedBody { data: outgoing.data, end: outgoing.end })
             }
         };
-        answer.give(guest.call_store_object(accessor, key, upload, options).await?);
+        let (reply,) = exports.store_object.call_concurrent(accessor, (key, upload, options)).await?;
+        answer.give(reply);
         Ok(())
     }
 }
 
 /// `retrieve-object`.
 pub(super) struct Retrieve {
-    pub(super) key: String,
+    pub(super) key: Arc<str>,
     pub(super) range: Option<wit::ByteRange>,
 }
 
 impl Work for Retrieve {
-    type Reply = (wit::Metadata, Body);
+    type Reply = (exports::Metadata, Body);
     const OPERATION: Operation = Operation::Retrieve;
 
     async fn run<'a>(
         self,
         accessor: &'a Accessor<State>,
-        guest: &'a Guest,
+        exports: &'a Exports,
         answer: Answer<Self::Reply>,
     ) -> wasmtime::Result<()> {
-        let object = match guest.call_retrieve_object(accessor, self.key, self.range).await? {
+        let (reply,) = exports.retrieve_object.call_concurrent(accessor, (self.key, self.range)).await?;
+        let object = match reply {
             Ok(object) => object,
             Err(error) => {
                 answer.give(Err(error));
@@ -94,9 +99,9 @@ impl Work for Retrieve {
             }
         };
         match object.data {
-            Download::Whole(bytes) => answer.give(Ok((object.metadata, Body::from(bytes)))),
+            Download::Whole(bytes) => answer.give(Ok((object.metadata, Body::Bytes(bytes)))),
             Download::Streamed(reply) => {
-                let pace = Pace::Call(answer.clock().clone());
+                let pace = Pace::Call(answer.shared_clock());
                 let incoming = stream::receive(accessor, reply.data, reply.end, &pace)?;
                 // If the caller has gone, the pieces find no taker, and the guest is told so when it writes.
                 answer.give(Ok((object.metadata, incoming.body)));
@@ -109,8 +114,8 @@ impl Work for Retrieve {
 
 /// `delete-object`.
 pub(super) struct Delete {
-    pub(super) key: String,
-    pub(super) if_match: Option<String>,
+    pub(super) key: Arc<str>,
+    pub(super) if_match: Option<Arc<str>>,
 }
 
 impl Work for Delete {
@@ -120,10 +125,11 @@ impl Work for Delete {
     async fn run<'a>(
         self,
         accessor: &'a Accessor<State>,
-        guest: &'a Guest,
+        exports: &'a Exports,
         answer: Answer<Self::Reply>,
     ) -> wasmtime::Result<()> {
-        answer.give(guest.call_delete_object(accessor, self.key, self.if_match).await?);
+        let (reply,) = exports.delete_object.call_concurrent(accessor, (self.key, self.if_match)).await?;
+        answer.give(reply);
         Ok(())
     }
 }
@@ -132,57 +138,60 @@ impl Work for Delete {
 pub(super) struct List(pub(super) wit::ListQuery);
 
 impl Work for List {
-    type Reply = wit::Page;
+    type Reply = exports::Page;
     const OPERATION: Operation = Operation::List;
 
     async fn run<'a>(
         self,
         accessor: &'a Accessor<State>,
-        guest: &'a Guest,
+        exports: &'a Exports,
         answer: Answer<Self::Reply>,
     ) -> wasmtime::Result<()> {
-        answer.give(guest.call_list_objects(accessor, self.0).await?);
+        let (reply,) = exports.list_objects.call_concurrent(accessor, (self.0,)).await?;
+        answer.give(reply);
         Ok(())
     }
 }
 
 /// `read-metadata`.
-pub(super) struct Metadata(pub(super) String);
+pub(super) struct Metadata(pub(super) Arc<str>);
 
 impl Work for Metadata {
-    type Reply = wit::Metadata;
+    type Reply = exports::Metadata;
     const OPERATION: Operation = Operation::Metadata;
 
     async fn run<'a>(
         self,
         accessor: &'a Accessor<State>,
-        guest: &'a Guest,
+        exports: &'a Exports,
         answer: Answer<Self::Reply>,
     ) -> wasmtime::Result<()> {
-        answer.give(guest.call_read_metadata(accessor, self.0).await?);
+        let (reply,) = exports.read_metadata.call_concurrent(accessor, (self.0,)).await?;
+        answer.give(reply);
         Ok(())
     }
 }
 
 /// `update-attributes`.
 pub(super) struct Update {
-    pub(super) key: String,
+    pub(super) key: Arc<str>,
     pub(super) changes: wit::AttributeChanges,
-    pub(super) if_match: Option<String>,
+    pub(super) if_match: Option<Arc<str>>,
 }
 
 impl Work for Update {
-    type Reply = wit::Metadata;
+    type Reply = exports::Metadata;
     const OPERATION: Operation = Operation::Update;
 
     async fn run<'a>(
         self,
         accessor: &'a Accessor<State>,
-        guest: &'a Guest,
+        exports: &'a Exports,
         answer: Answer<Self::Reply>,
     ) -> wasmtime::Result<()> {
         let Self { key, changes, if_match } = self;
-        answer.give(guest.call_update_attributes(accessor, key, changes, if_match).await?);
+        let (reply,) = exports.update_attributes.call_concurrent(accessor, (key, changes, if_match)).await?;
+        answer.give(reply);
         Ok(())
     }
 }

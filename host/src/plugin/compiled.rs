@@ -26,22 +26,25 @@ impl CompiledCache {
         Self { folder }
     }
 
-    /// The component with these bytes, from the folder or else compiled and put there.
+    /// The component with this digest, if it was compiled for this engine before.
+    pub(super) fn find(&self, engine: &Engine, digest: &Digest) -> Option<Component> {
+        let path = self.path(engine, digest);
+        if !path.exists() {
+            return None;
+        }
+        // SAFETY: the file was written by `save` from `Component::serialize`; see the type's documentation for why no one
+        // else can have written it. wasmtime itself checks that engine and version are the same.
+        let found = unsafe { Component::deserialize_file(engine, &path) };
+        found.inspect_err(|error| debug!(%digest, "compiled code is of no use any more: {error:#}")).ok()
+    }
+
+    /// Compiles the component with these bytes, and keeps its code.
     ///
     /// # Errors
-    /// [`PluginError::Compile`] if it has to be compiled and is not valid. A folder that can not be read or written
-    /// costs time and nothing else.
-    pub(super) fn load(&self, engine: &Engine, digest: &Digest, wasm: &[u8]) -> Result<Component, PluginError> {
-        let path = self.path(engine, digest);
-        if path.exists() {
-            // SAFETY: the file was written by `save` from `Component::serialize`; see the type's documentation for why
-            // no one else can have written it. wasmtime itself checks that engine and version are the same.
-            match unsafe { Component::deserialize_file(engine, &path) } {
-                Ok(component) => return Ok(component),
-                Err(error) => debug!(%digest, "compiled code is of no use any more: {error:#}"),
-            }
-        }
+    /// [`PluginError::Compile`] if it is not valid. A folder that can not be written costs time and nothing else.
+    pub(super) fn compile(&self, engine: &Engine, digest: &Digest, wasm: &[u8]) -> Result<Component, PluginError> {
         let component = Component::new(engine, wasm).map_err(|error| PluginError::Compile(format!("{error:#}")))?;
+        let path = self.path(engine, digest);
         if let Err(error) = component.serialize().map_err(io::Error::other).and_then(|code| save(&path, &code)) {
             warn!(path = %path.display(), "compiled code could not be kept, so it is compiled anew next time: {error}");
         }
@@ -90,14 +93,16 @@ mod tests {
         let cache = CompiledCache::new(folder.path().join("compiled"));
         let engine = Engine::default();
         let digest = Digest::of(EMPTY);
-        cache.load(&engine, &digest, EMPTY).unwrap();
+        assert!(cache.find(&engine, &digest).is_none());
+        cache.compile(&engine, &digest, EMPTY).unwrap();
+        assert!(cache.find(&engine, &digest).is_some());
         let path = cache.path(&engine, &digest);
         let code = fs::read(&path).unwrap();
-        cache.load(&engine, &digest, b"not looked at, since the digest is known").unwrap();
 
         for foreign in [&b""[..], b"something else", &code[..code.len() / 2]] {
             fs::write(&path, foreign).unwrap();
-            cache.load(&engine, &digest, EMPTY).unwrap();
+            assert!(cache.find(&engine, &digest).is_none());
+            cache.compile(&engine, &digest, EMPTY).unwrap();
             assert_eq!(fs::read(&path).unwrap().len(), code.len());
         }
     }
@@ -106,6 +111,6 @@ mod tests {
     fn a_folder_that_can_not_be_written_costs_only_time() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let cache = CompiledCache::new(file.path().join("below-a-file"));
-        assert!(cache.load(&Engine::default(), &Digest::of(EMPTY), EMPTY).is_ok());
+        assert!(cache.compile(&Engine::default(), &Digest::of(EMPTY), EMPTY).is_ok());
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::GrantedSecrets;
 use super::bindings::provider::larder::plugin::types as wit;
+use super::exports;
 use super::log::on_one_line;
 use crate::error::{Error, Result};
 use crate::object::{
@@ -25,28 +26,31 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// A failure that a plugin returned, for a request about `key`, without the secrets that it was handed.
 pub(super) fn error_from_plugin(error: wit::Error, key: Option<&Key>, secrets: &GrantedSecrets) -> Error {
     let wit::Error { kind, code, message, retry_after } = error;
+    // The most frequent of all, which needs none of the plugin's words.
+    if let (wit::ErrorKind::NotFound, Some(key)) = (kind, key) {
+        return Error::not_found(key);
+    }
     let (code, message) = (secrets.redact(&code), secrets.redact(&message));
     let mut message = on_one_line(&message, MAX_MESSAGE).into_owned();
     if !code.is_empty() {
         message = format!("{message} ({})", on_one_line(&code, MAX_CODE));
     }
-    match (kind, key) {
-        (wit::ErrorKind::NotFound, Some(key)) => Error::not_found(key),
-        (wit::ErrorKind::NotFound, None) => Error::internal(message),
-        (wit::ErrorKind::PreconditionFailed, _) => Error::precondition_failed(message),
-        (wit::ErrorKind::InvalidInput, _) => Error::invalid_input(message),
-        (wit::ErrorKind::RangeNotSatisfiable, _) => Error::invalid_input(message),
-        (wit::ErrorKind::Unsupported, _) => Error::unsupported(message),
-        (wit::ErrorKind::Exhausted, _) => Error::exhausted(message),
-        (wit::ErrorKind::TooLarge, _) => Error::too_large(message),
-        (wit::ErrorKind::Corrupt, _) => Error::corrupt(message),
-        (wit::ErrorKind::PermissionDenied, _) => Error::permission_denied(message),
-        (wit::ErrorKind::Unavailable, _) => {
+    match kind {
+        // Of what was not asked for.
+        wit::ErrorKind::NotFound | wit::ErrorKind::Internal => Error::internal(message),
+        wit::ErrorKind::PreconditionFailed => Error::precondition_failed(message),
+        wit::ErrorKind::InvalidInput => Error::invalid_input(message),
+        wit::ErrorKind::RangeNotSatisfiable => Error::invalid_input(message),
+        wit::ErrorKind::Unsupported => Error::unsupported(message),
+        wit::ErrorKind::Exhausted => Error::exhausted(message),
+        wit::ErrorKind::TooLarge => Error::too_large(message),
+        wit::ErrorKind::Corrupt => Error::corrupt(message),
+        wit::ErrorKind::PermissionDenied => Error::permission_denied(message),
+        wit::ErrorKind::Unavailable => {
             let retry_after = retry_after.map(|after| Duration::from_millis(after).min(MAX_RETRY_AFTER));
             Error::Unavailable { message, retry_after }
         }
-        (wit::ErrorKind::Timeout, _) => Error::timeout(message),
-        (wit::ErrorKind::Internal, _) => Error::internal(message),
+        wit::ErrorKind::Timeout => Error::timeout(message),
     }
 }
 
@@ -117,10 +121,10 @@ impl From<&StorageMetadata> for wit::Metadata {
     }
 }
 
-impl TryFrom<wit::Metadata> for StorageMetadata {
+impl TryFrom<exports::Metadata> for StorageMetadata {
     type Error = Error;
 
-    fn try_from(metadata: wit::Metadata) -> Result<Self> {
+    fn try_from(metadata: exports::Metadata) -> Result<Self> {
         Ok(Self {
             key: Key::new(metadata.key)?,
             size: metadata.size,
@@ -133,19 +137,19 @@ impl TryFrom<wit::Metadata> for StorageMetadata {
     }
 }
 
-impl From<&StoreOptions> for wit::StoreOptions {
+impl From<&StoreOptions> for exports::StoreOptions {
     fn from(options: &StoreOptions) -> Self {
         Self {
             attributes: (&options.attributes).into(),
-            stamp: wit::Stamp {
-                etag: options.stamp.etag.as_str().to_owned(),
+            stamp: exports::Stamp {
+                etag: options.stamp.etag.shared(),
                 updated_at: millis_from_timestamp(options.stamp.updated_at),
                 created_at: options.stamp.created_at.map(millis_from_timestamp),
             },
             condition: match &options.condition {
                 Condition::None => None,
-                Condition::IfAbsent => Some(wit::Condition::IfAbsent),
-                Condition::IfMatch(etag) => Some(wit::Condition::IfMatch(etag.as_str().to_owned())),
+                Condition::IfAbsent => Some(exports::Condition::IfAbsent),
+                Condition::IfMatch(etag) => Some(exports::Condition::IfMatch(etag.shared())),
             },
         }
     }
@@ -241,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_plugins_nonsense_becomes_an_error_and_no_noun() {
-        let good = || wit::Metadata {
+        let good = || exports::Metadata {
             key: "k".into(),
             size: 1,
             created_at: 0,
@@ -251,12 +255,12 @@ mod tests {
             attributes: wit::Attributes { content_type: None, user_metadata: vec![], tags: vec![] },
         };
         assert!(StorageMetadata::try_from(good()).is_ok());
-        assert!(StorageMetadata::try_from(wit::Metadata { key: String::new(), ..good() }).is_err());
-        assert!(StorageMetadata::try_from(wit::Metadata { etag: "a\"b".into(), ..good() }).is_err());
+        assert!(StorageMetadata::try_from(exports::Metadata { key: "".into(), ..good() }).is_err());
+        assert!(StorageMetadata::try_from(exports::Metadata { etag: "a\"b".into(), ..good() }).is_err());
         let twice = vec![("a".into(), String::new()), ("a".into(), String::new())];
         let attributes = wit::Attributes { content_type: None, user_metadata: vec![], tags: twice };
-        assert!(StorageMetadata::try_from(wit::Metadata { attributes, ..good() }).is_err());
-        assert!(StorageMetadata::try_from(wit::Metadata { updated_at: u64::MAX, ..good() }).is_ok());
+        assert!(StorageMetadata::try_from(exports::Metadata { attributes, ..good() }).is_err());
+        assert!(StorageMetadata::try_from(exports::Metadata { updated_at: u64::MAX, ..good() }).is_ok());
     }
 
     #[test]

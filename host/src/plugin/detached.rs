@@ -13,8 +13,8 @@ use tokio::runtime::Handle;
 pub(super) struct Detached<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
 
 impl<T: Send + 'static> Detached<T> {
-    pub(super) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(Some(Box::pin(future)))
+    pub(super) fn new(future: Pin<Box<dyn Future<Output = T> + Send>>) -> Self {
+        Self(Some(future))
     }
 }
 
@@ -34,7 +34,9 @@ impl<T: Send + 'static> Future for Detached<T> {
 impl<T: Send + 'static> Drop for Detached<T> {
     fn drop(&mut self) {
         // Without a runtime the process is on its way out, and the instance goes with it.
-        if let (Some(future), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+        if let Some(future) = self.0.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
             drop(runtime.spawn(future));
         }
     }
@@ -52,10 +54,10 @@ mod tests {
     #[tokio::test]
     async fn a_dropped_call_goes_on() {
         let (done, is_done) = oneshot::channel();
-        let call = Detached::new(async {
+        let call = Detached::new(Box::pin(async {
             sleep(Duration::from_millis(5)).await;
             done.send(()).unwrap();
-        });
+        }));
         assert!(timeout(Duration::from_millis(1), call).await.is_err());
         is_done.await.unwrap();
     }

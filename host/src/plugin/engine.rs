@@ -16,7 +16,7 @@ const INSTANCES: u32 = 2048;
 
 /// Support for concurrent calls belongs to an engine as a whole and makes small synchronous calls 3 to 7 times slower;
 /// so providers have an engine with it, and eviction strategies and lifecycle policies share one without.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Engines {
     concurrent: Engine,
     synchronous: Engine,

@@ -5,19 +5,20 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool,
-    Ordering::{AcqRel, Release},
+    Ordering::{AcqRel, Acquire, Release},
 };
 use std::task::{Context, Poll};
 
 use futures::stream::{FuturesUnordered, StreamExt};
 use futures::task::AtomicWaker;
+use tokio::time::Instant;
 use wasmtime::component::Accessor;
 use wasmtime::{Engine, Store};
 
 use super::Grants;
-use super::bindings::provider::{StorageProvider, StorageProviderPre};
-use super::clock::CallClock;
+use super::clock::{CallClock, Clocks, Ended};
 use super::convert::error_from_plugin;
+use super::exports::{Exports, ProviderPre};
 use super::fault::Fault;
 use super::operation::Operation;
 use super::state::State;
@@ -29,15 +30,20 @@ use crate::error::{Error, Result};
 pub(super) struct Template {
     pub(super) supervisor: Arc<Supervisor>,
     pub(super) engine: Engine,
-    pub(super) pre: StorageProviderPre<State>,
-    pub(super) settings: String,
+    pub(super) pre: ProviderPre,
+    pub(super) settings: Arc<str>,
     pub(super) grants: Arc<Grants>,
 }
 
 /// An instance, opened.
 pub(super) struct Instance {
     store: Store<State>,
-    provider: StorageProvider,
+    exports: Exports,
+    /// Of the calls that run on it; the same as in its state, but at hand while they run.
+    clocks: Clocks,
+    /// No other instance of the plugin has it.
+    pub(super) number: u64,
+    pub(super) bell: Arc<Bell>,
 }
 
 /// Rings when a call joins those of an instance.
@@ -55,11 +61,15 @@ impl Bell {
 
     /// Whether it has rung; if not, it wakes the task when it does.
     fn poll(&self, cx: &mut Context<'_>) -> bool {
-        if self.rung.swap(false, AcqRel) {
-            return true;
+        self.has_rung() || {
+            self.waker.register(cx.waker());
+            self.has_rung()
         }
-        self.waker.register(cx.waker());
-        self.rung.swap(false, AcqRel)
+    }
+
+    fn has_rung(&self) -> bool {
+        // It mostly has not, and to look costs less than to swap.
+        self.rung.load(Acquire) && self.rung.swap(false, AcqRel)
     }
 }
 
@@ -72,22 +82,24 @@ impl Template {
         let mut store = self.new_store();
         let (clocks, meter) = (store.data().clocks.clone(), &self.supervisor.meter);
         let clock = CallClock::start(Operation::Open, self.supervisor.timeout());
-        clocks.add(clock.clone());
-        let instantiated = clocks.within(meter, self.pre.instantiate_async(&mut store)).await;
-        let provider = match instantiated.map_err(Fault::from).and_then(|made| made.map_err(Fault::Trap)) {
-            Ok(provider) => provider,
+        let listed = clocks.add(clock.clone());
+        let instantiated = clocks.within(meter, clock.started(), pin!(self.pre.instantiate(&mut store))).await;
+        let exports = match instantiated.output.map_err(Fault::from).and_then(|made| made.map_err(Fault::Trap)) {
+            Ok(exports) => exports,
             Err(fault) => return Err(self.failed(fault, Operation::Instantiate, &store, Life::begin())),
         };
-        let (guest, settings) = (provider.larder_plugin_provider(), self.settings.clone());
-        let opening = store.run_concurrent(async |accessor| guest.call_open(accessor, settings).await);
-        let opened = clocks.within(meter, opening).await;
-        clocks.remove(&clock);
-        match opened.map_err(Fault::from).and_then(|ended| ended.and_then(|ended| ended).map_err(Fault::Trap)) {
-            Ok(Ok(())) => {
+        let (open, settings) = (exports.open, Arc::clone(&self.settings));
+        let opened = {
+            let opening = pin!(store.run_concurrent(async |host| open.call_concurrent(host, (settings,)).await));
+            clocks.within(meter, instantiated.at, opening).await
+        };
+        clocks.remove(listed);
+        match opened.output.map_err(Fault::from).and_then(|ended| ended.and_then(|ended| ended).map_err(Fault::Trap)) {
+            Ok((Ok(()),)) => {
                 meter.started();
-                Ok(Box::new(Instance { store, provider }))
+                Ok(Box::new(Instance { store, exports, clocks, number: 0, bell: Arc::default() }))
             }
-            Ok(Err(error)) => Err(error_from_plugin(error, None, &self.grants.secrets)),
+            Ok((Err(error),)) => Err(error_from_plugin(error, None, &self.grants.secrets)),
             Err(fault) => Err(self.failed(fault, Operation::Open, &store, Life::begin())),
         }
     }
@@ -108,34 +120,29 @@ impl Template {
 }
 
 impl Instance {
-    /// Runs a call, and all that `joined` returns when the bell rings, until none is left. `left` is told of each that
-    /// ends while others go on.
-    ///
-    /// # Errors
-    /// What ended the instance, and all calls on it.
+    /// Runs a call, which `begun` now, and all that `joined` returns when the bell rings, until none is left. `left` is
+    /// told of each that ends while others go on. Returns when that was, and the fault that ended the instance if one
+    /// did.
     pub(super) async fn run<J: Job>(
         &mut self,
         supervisor: &Supervisor,
+        begun: Instant,
         first: J,
-        bell: &Bell,
         joined: impl Fn() -> Option<AnyJob> + Sync,
         left: impl Fn() + Sync,
-    ) -> Result<(), Fault> {
-        let Self { store, provider } = self;
-        let guest = provider.larder_plugin_provider();
-        let clocks = store.data().clocks.clone();
-        clocks.add(first.clock().clone());
-        let (joined, left, running_clocks) = (&joined, &left, &clocks);
-        let ended = store.run_concurrent(async |accessor: &Accessor<State>| {
-            let first_clock = first.clock().clone();
-            let mut first = pin!(first.begin(accessor, guest));
+    ) -> (Instant, Result<(), Fault>) {
+        let Self { store, exports, clocks, bell, .. } = self;
+        let (exports, clocks, bell, joined, left) = (&*exports, &*clocks, &**bell, &joined, &left);
+        let first_listed = clocks.add(first.shared_clock());
+        let running = pin!(store.run_concurrent(async |accessor: &Accessor<State>| {
+            let mut first = pin!(first.begin(accessor, exports));
             let mut first_runs = true;
             // Made when a call joins: most are alone.
             let mut others: Option<FuturesUnordered<_>> = None;
             poll_fn(|cx| {
                 if first_runs && let Poll::Ready(ended) = first.as_mut().poll(cx) {
                     ended?;
-                    running_clocks.remove(&first_clock);
+                    clocks.remove(first_listed);
                     first_runs = false;
                     if others.as_ref().is_some_and(|others| !others.is_empty()) {
                         left();
@@ -159,24 +166,24 @@ impl Instance {
                         return Poll::Pending;
                     }
                     while let Some(job) = joined() {
-                        let clock = job.clock().clone();
-                        running_clocks.add(clock.clone());
+                        let listed = clocks.add(job.shared_clock());
                         others.get_or_insert_default().push(async move {
-                            Job::begin(job, accessor, guest).await?;
-                            running_clocks.remove(&clock);
+                            Job::begin(job, accessor, exports).await?;
+                            clocks.remove(listed);
                             wasmtime::error::Ok(())
                         });
                     }
                 }
             })
             .await
-        });
-        clocks.within(&supervisor.meter, ended).await?.and_then(|ended| ended).map_err(Fault::Trap)
+        }));
+        let Ended { output, at } = clocks.within(&supervisor.meter, begun, running).await;
+        (at, output.map_err(Fault::from).and_then(|ended| ended.and_then(|ended| ended).map_err(Fault::Trap)))
     }
 
     /// The clocks of the calls that ran when it failed.
     pub(super) fn interrupted(&self) -> Vec<CallClock> {
-        self.store.data().clocks.take()
+        self.clocks.take()
     }
 
     /// What its host keeps for it.

@@ -10,6 +10,7 @@ use std::task::Poll;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::GrantedSecrets;
 use super::bindings::provider::larder::plugin::types as wit;
@@ -20,7 +21,7 @@ use super::instance::{Bell, Instance, Template};
 use super::metrics::{CallOutcome, Refusal};
 use super::operation::Operation;
 use super::supervisor::{Life, Supervisor};
-use super::work::{Answer, AnyJob, Call, Job, Work};
+use super::work::{self, AnyJob, Call, Job, Work};
 use crate::error::{Error, Result};
 
 /// The instances of one plugin.
@@ -109,11 +110,10 @@ impl Instances {
     /// # Errors
     /// Why it does not.
     pub(super) async fn probe(&self) -> Result<()> {
-        let instance = self.template.instantiate().await?;
+        let mut instance = self.template.instantiate().await?;
         let mut slots = self.slots.lock();
-        slots.made += 1;
-        let number = slots.made;
-        slots.slots[0].settle(instance, number);
+        slots.moves_in(0, &mut instance);
+        slots.slots[0].state = SlotState::Idle(instance);
         Ok(())
     }
 
@@ -127,16 +127,15 @@ impl Instances {
         let supervisor = self.supervisor();
         supervisor.admit_call()?;
         self.permit().await?;
-        let clock = CallClock::start(W::OPERATION, supervisor.timeout());
-        let (answer, mut answered) = Answer::new(clock.clone());
+        let (answer, mut answered) = work::call(W::OPERATION, supervisor.timeout());
         let placed = self.place(Call { work, answer }, AnyJob::new).inspect_err(|_| self.permits.add_permits(1));
-        let answer = match placed? {
-            Placed::Joined => answered.await.ok(),
+        let (answer, at) = match placed? {
+            Placed::Joined => ((&mut answered).await, None),
             Placed::Driving { slot, instance, job } => {
-                let mut driving = Detached::new(Arc::clone(self).drive(slot, instance, job));
+                let mut driving = Detached::new(Box::pin(Arc::clone(self).drive(slot, instance, job)));
                 poll_fn(|cx| match driving.poll_unpin(cx) {
-                    Poll::Ready(()) => Poll::Ready(answered.try_recv().ok().flatten()),
-                    Poll::Pending => answered.poll_unpin(cx).map(|answer| answer.ok()),
+                    Poll::Ready(at) => Poll::Ready((answered.take(), Some(at))),
+                    Poll::Pending => answered.poll_unpin(cx).map(|answer| (answer, None)),
                 })
                 .await
             }
@@ -146,7 +145,8 @@ impl Instances {
             Some(Err(_)) => CallOutcome::Error,
             None => CallOutcome::Fault,
         };
-        supervisor.meter.called(W::OPERATION, outcome, clock.started().elapsed());
+        let clock = answered.clock();
+        supervisor.meter.called(W::OPERATION, outcome, at.unwrap_or_else(Instant::now) - clock.started());
         match answer {
             Some(value) => Ok(Reply { value, instance: clock.instance() }),
             None => Err(clock.failure().cloned().unwrap_or_else(|| {
@@ -229,31 +229,36 @@ impl Instances {
         }
     }
 
-    /// Runs calls on an instance, and on fresh ones after it if it fails, until none is left.
-    async fn drive<J: Job>(self: Arc<Self>, slot: usize, instance: Option<Box<Instance>>, first: J) {
-        let mut instance = self.serve(slot, instance, first).await;
+    /// Runs calls on an instance, and on fresh ones after it if it fails, until none is left. Returns when that was.
+    async fn drive<J: Job>(self: Arc<Self>, slot: usize, instance: Option<Box<Instance>>, first: J) -> Instant {
+        let begun = if instance.is_some() { first.clock().started() } else { Instant::now() };
+        let (mut at, mut instance) = self.serve(slot, instance, begun, first).await;
         while let Some(job) = self.next_or_rest(slot, &mut instance) {
-            instance = Box::pin(self.serve(slot, instance.take(), job)).await;
+            (at, instance) = Box::pin(self.serve(slot, instance.take(), Instant::now(), job)).await;
         }
+        at
     }
 
-    /// Runs a call, and all that join it, on an instance that is there or else on a fresh one. Returns the instance if it
-    /// is still good.
-    async fn serve<J: Job>(&self, slot: usize, instance: Option<Box<Instance>>, job: J) -> Option<Box<Instance>> {
+    /// Runs a call, which `begun` now, and all that join it, on an instance that is there or else on a fresh one. Returns
+    /// when that was done, and the instance if it is still good.
+    async fn serve<J: Job>(
+        &self,
+        slot: usize,
+        instance: Option<Box<Instance>>,
+        begun: Instant,
+        job: J,
+    ) -> (Instant, Option<Box<Instance>>) {
         let mut instance = match instance {
             Some(instance) => instance,
             None => match Box::pin(self.make(slot)).await {
                 Ok(instance) => instance,
                 Err(error) => {
                     job.clock().fail(error);
-                    return None;
+                    return (Instant::now(), None);
                 }
             },
         };
-        let (number, bell) = {
-            let slots = self.slots.lock();
-            (slots.slots[slot].instance, Arc::clone(&slots.slots[slot].bell))
-        };
+        let number = instance.number;
         job.clock().run_on(number);
         let joined = || {
             let job = self.slots.lock().slots[slot].next()?;
@@ -261,25 +266,24 @@ impl Instances {
             Some(job)
         };
         let left = || self.leave(slot, 1);
-        let running = AssertUnwindSafe(instance.run(self.supervisor(), job, &bell, joined, left)).catch_unwind();
-        let panicked = |_| Err(Fault::Trap(wasmtime::Error::msg("a host function panicked")));
-        match running.await.unwrap_or_else(panicked) {
-            Ok(()) => Some(instance),
-            Err(fault) => {
+        let ended = {
+            let running = pin!(instance.run(self.supervisor(), begun, job, joined, left));
+            AssertUnwindSafe(running).catch_unwind().await
+        };
+        let panicked = |_| (Instant::now(), Err(Fault::Trap(wasmtime::Error::msg("a host function panicked"))));
+        match ended.unwrap_or_else(panicked) {
+            (at, Ok(())) => (at, Some(instance)),
+            (at, Err(fault)) => {
                 self.fail(fault, slot, &instance);
-                None
+                (at, None)
             }
         }
     }
 
     async fn make(&self, slot: usize) -> Result<Box<Instance>> {
         self.supervisor().admit_start()?;
-        let instance = self.template.instantiate().await?;
-        let mut slots = self.slots.lock();
-        slots.made += 1;
-        let number = slots.made;
-        let slot = &mut slots.slots[slot];
-        (slot.state, slot.instance, slot.life) = (SlotState::Driven, number, Life::begin());
+        let mut instance = self.template.instantiate().await?;
+        self.slots.lock().moves_in(slot, &mut instance);
         Ok(instance)
     }
 
@@ -291,7 +295,8 @@ impl Instances {
         self.leave(slot, clocks.len() - 1);
         let timeout = matches!(fault, Fault::Timeout);
         let is_at_fault = |clock: &CallClock| !timeout || clock.is_over();
-        let operation = clocks.iter().find(|clock| is_at_fault(clock)).map_or(Operation::Open, CallClock::operation);
+        let operation =
+            clocks.iter().find(|clock| is_at_fault(clock)).map_or(Operation::Open, |clock| clock.operation());
         let error = self.supervisor().failed(fault, operation, instance.state().limiter.breach(), life);
         for clock in clocks {
             let plugin = &self.supervisor().plugin;
@@ -360,12 +365,17 @@ impl Instances {
     }
 }
 
-impl Slot {
-    /// An instance came, and rests.
-    fn settle(&mut self, instance: Box<Instance>, number: u64) {
-        (self.state, self.instance, self.life) = (SlotState::Idle(instance), number, Life::begin());
+impl Slots {
+    /// A fresh instance comes to a slot, and is driven.
+    fn moves_in(&mut self, slot: usize, instance: &mut Instance) {
+        self.made += 1;
+        let slot = &mut self.slots[slot];
+        (instance.number, instance.bell) = (self.made, Arc::clone(&slot.bell));
+        (slot.state, slot.instance, slot.life) = (SlotState::Driven, self.made, Life::begin());
     }
+}
 
+impl Slot {
     /// The next call that runs beside the others, unless none may.
     fn next(&mut self) -> Option<AnyJob> {
         if matches!(self.state, SlotState::Condemned) { None } else { self.joined.pop_front() }

@@ -7,10 +7,10 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytesize::ByteSize;
 
-use super::bindings::provider::exports::larder::plugin::provider::WholeBody;
 use super::bindings::provider::larder::plugin::types as wit;
 use super::calls::{Delete, List, Metadata, Outgoing, Retrieve, Store, Update, at_most};
 use super::convert::error_from_plugin;
+use super::exports;
 use super::instances::Instances;
 use super::metrics::Refusal;
 use super::operation::Operation;
@@ -73,7 +73,7 @@ impl<T: fmt::Display> From<T> for Refused {
     }
 }
 
-fn metadata_of(key: &Key, metadata: wit::Metadata) -> Result<StorageMetadata, String> {
+fn metadata_of(key: &Key, metadata: exports::Metadata) -> Result<StorageMetadata, String> {
     let metadata = StorageMetadata::try_from(metadata).map_err(|error| error.to_string())?;
     if metadata.key == *key {
         Ok(metadata)
@@ -85,7 +85,7 @@ fn metadata_of(key: &Key, metadata: wit::Metadata) -> Result<StorageMetadata, St
 /// A stored object's metadata must be what the write said.
 fn check_stored(
     key: &Key,
-    stored: wit::Metadata,
+    stored: exports::Metadata,
     sent: &Sent,
     options: &StoreOptions,
 ) -> Result<StorageMetadata, String> {
@@ -106,7 +106,7 @@ fn check_stored(
 fn check_object(
     key: &Key,
     range: Option<ByteRange>,
-    (metadata, body): (wit::Metadata, Body),
+    (metadata, body): (exports::Metadata, Body),
     supervisor: &Supervisor,
 ) -> Result<Object, Refused> {
     let Supervisor { plugin, limits, .. } = supervisor;
@@ -150,8 +150,8 @@ fn object_size(supervisor: &Supervisor) -> Error {
 }
 
 /// A page must be what was asked for, in order.
-fn check_page(query: &ListQuery, page: wit::Page) -> Result<Page, String> {
-    let wit::Page { objects, more } = page;
+fn check_page(query: &ListQuery, page: exports::Page) -> Result<Page, String> {
+    let exports::Page { objects, more } = page;
     if objects.len() > query.limit || (more && objects.is_empty()) {
         let count = objects.len();
         return Err(format!("it listed {count} objects of at most {}, more: {more}", query.limit));
@@ -172,7 +172,7 @@ fn check_page(query: &ListQuery, page: wit::Page) -> Result<Page, String> {
 #[async_trait]
 impl StorageProvider for PluginStorageProvider {
     async fn store(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
-        let instances = self.instances.load_full();
+        let instances = self.instances.load();
         let supervisor = instances.supervisor();
         let sent = Sent::default();
         let body = match body {
@@ -182,11 +182,11 @@ impl StorageProvider for PluginStorageProvider {
             Body::Bytes(bytes) if bytes.len() <= supervisor.limits.whole_body => {
                 let checksum = Checksum::of(&bytes);
                 let _ = sent.set((bytes.len() as u64, checksum));
-                Outgoing::Whole(WholeBody { data: bytes.into(), checksum: checksum.as_u64() })
+                Outgoing::Whole { data: bytes, checksum }
             }
             pieces => Outgoing::Pieces(at_most(pieces.into_stream(), supervisor), Arc::clone(&sent)),
         };
-        let work = Store { key: key.as_str().to_owned(), body, options: (&options).into() };
+        let work = Store { key: key.shared(), body, options: (&options).into() };
         let reply = instances.call(work).await?;
         let stored = reply.value.map_err(|error| error_from_plugin(error, Some(key), instances.secrets()))?;
         check_stored(key, stored, &sent, &options)
@@ -194,8 +194,8 @@ impl StorageProvider for PluginStorageProvider {
     }
 
     async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
-        let instances = self.instances.load_full();
-        let work = Retrieve { key: key.as_str().to_owned(), range: range.map(Into::into) };
+        let instances = self.instances.load();
+        let work = Retrieve { key: key.shared(), range: range.map(Into::into) };
         let reply = instances.call(work).await?;
         match reply.value {
             Ok(found) => check_object(key, range, found, instances.supervisor()).map_err(|refused| match refused {
@@ -207,33 +207,29 @@ impl StorageProvider for PluginStorageProvider {
     }
 
     async fn delete(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
-        let if_match = if_match.map(|etag| etag.as_str().to_owned());
-        let instances = self.instances.load_full();
-        let reply = instances.call(Delete { key: key.as_str().to_owned(), if_match }).await?;
+        let if_match = if_match.map(ETag::shared);
+        let instances = self.instances.load();
+        let reply = instances.call(Delete { key: key.shared(), if_match }).await?;
         reply.value.map_err(|error| error_from_plugin(error, Some(key), instances.secrets()))
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page> {
-        let instances = self.instances.load_full();
+        let instances = self.instances.load();
         let reply = instances.call(List(query.into())).await?;
         let page = reply.value.map_err(|error| error_from_plugin(error, None, instances.secrets()))?;
         check_page(query, page).map_err(|what| instances.condemn(reply.instance, Operation::List, what))
     }
 
     async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
-        let instances = self.instances.load_full();
-        let reply = instances.call(Metadata(key.as_str().to_owned())).await?;
+        let instances = self.instances.load();
+        let reply = instances.call(Metadata(key.shared())).await?;
         let found = reply.value.map_err(|error| error_from_plugin(error, Some(key), instances.secrets()))?;
         metadata_of(key, found).map_err(|what| instances.condemn(reply.instance, Operation::Metadata, what))
     }
 
     async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
-        let instances = self.instances.load_full();
-        let work = Update {
-            key: key.as_str().to_owned(),
-            changes: (&changes).into(),
-            if_match: if_match.map(|etag| etag.as_str().to_owned()),
-        };
+        let instances = self.instances.load();
+        let work = Update { key: key.shared(), changes: (&changes).into(), if_match: if_match.map(ETag::shared) };
         let reply = instances.call(work).await?;
         let updated = reply.value.map_err(|error| error_from_plugin(error, Some(key), instances.secrets()))?;
         metadata_of(key, updated).map_err(|what| instances.condemn(reply.instance, Operation::Update, what))

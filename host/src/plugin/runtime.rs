@@ -2,27 +2,24 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use prometheus::Registry;
-use tokio::time::timeout;
 use tracing::warn;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::bindings::eviction::EvictionStrategyPre;
 use super::bindings::lifecycle::LifecyclePolicyPre;
-use super::bindings::provider::StorageProviderPre;
 use super::bindings::provider::larder::plugin::{inner_stores, log, secrets, state, types};
-use super::compiled::CompiledCache;
-use super::engine::Engines;
 use super::eviction::{EvictionTemplate, PluginEvictionFactory};
+use super::exports::ProviderPre;
 use super::instance::Template;
 use super::instances::Instances;
 use super::lifecycle::{LifecycleTemplate, PluginLifecyclePolicy};
 use super::limits::MemoryBudget;
+use super::loader::ComponentLoader;
 use super::metrics::Metrics;
 use super::open_states::OpenStates;
 use super::provider::PluginStorageProvider;
@@ -39,8 +36,7 @@ use crate::provider::StorageProvider;
 /// Loads components and makes of each what it is: a provider, an eviction strategy or a lifecycle policy.
 #[derive(Debug)]
 pub struct PluginRuntime {
-    engines: Engines,
-    compiled: CompiledCache,
+    loader: ComponentLoader,
     metrics: Metrics,
     budget: Arc<MemoryBudget>,
     states: OpenStates,
@@ -91,9 +87,9 @@ impl PluginRuntime {
     pub fn new(compiled: PathBuf) -> Result<Self, PluginError> {
         let metrics = Metrics::new().map_err(|error| PluginError::Runtime(error.to_string()))?;
         let budget = Arc::new(MemoryBudget::new(Self::MEMORY));
-        let (engines, compiled) = (Engines::new()?, CompiledCache::new(compiled));
+        let loader = ComponentLoader::new(compiled)?;
         let (states, unused) = (OpenStates::default(), Mutex::default());
-        Ok(Self { engines, compiled, metrics, budget, states, unused })
+        Ok(Self { loader, metrics, budget, states, unused })
     }
 
     /// The bytes of linear memory that all plugins may have together, unless it is said: 2 GiB.
@@ -157,19 +153,16 @@ impl PluginRuntime {
     }
 
     async fn prepare(&self, path: &Path, options: PluginOptions) -> Result<Prepared, PluginError> {
-        let wasm = read(path, options.limits.component_size).await?;
-        let digest = Digest::of(&wasm);
-        if let Some(wanted) = options.digest.clone().filter(|wanted| *wanted != digest) {
-            return Err(PluginError::Digest { wanted, found: digest });
-        }
-        let interface = Interface::of(&wasm)?;
-        interface.check_grants(&options.grants)?;
-        self.warn_of_unused(&interface, &options);
+        let limits = &options.limits;
+        let source = self.loader.read(path, limits.component_size, options.digest.clone()).await?;
+        source.interface.check_grants(&options.grants)?;
+        self.warn_of_unused(&source.interface, &options);
         check_folders(&options.grants).await?;
-        let engine = self.engines.of(interface.kind).clone();
-        let component = self.compile(&engine, &digest, wasm, options.limits.compile_time).await?;
-        let made = self.make(&engine, &component, &interface, options).await?;
-        Ok(Prepared { loaded: Loaded { digest, interface }, made })
+        let loaded = Loaded { digest: source.digest.clone(), interface: source.interface.clone() };
+        let engine = source.engine.clone();
+        let component = self.loader.compile(source, limits.compile_time).await?;
+        let made = self.make(&engine, &component, &loaded.interface, options).await?;
+        Ok(Prepared { loaded, made })
     }
 
     /// A grant that nothing uses may be one that was meant for another plugin.
@@ -179,22 +172,6 @@ impl PluginRuntime {
                 let plugin = &*options.name;
                 warn!(plugin, "the plugin {plugin} is granted `{grant}`, and imports nothing that needs it");
             }
-        }
-    }
-
-    /// A compiler that takes too long is not waited for; it ends by itself, as a component's size is limited.
-    async fn compile(
-        &self,
-        engine: &Engine,
-        digest: &Digest,
-        wasm: Vec<u8>,
-        limit: Duration,
-    ) -> Result<Component, PluginError> {
-        let (compiled, engine, digest) = (self.compiled.clone(), engine.clone(), digest.clone());
-        let compiling = tokio::task::spawn_blocking(move || compiled.load(&engine, &digest, &wasm));
-        match timeout(limit, compiling).await {
-            Ok(ended) => ended.map_err(|error| PluginError::Compile(error.to_string()))?,
-            Err(_) => Err(PluginError::CompileTime { limit }),
         }
     }
 
@@ -214,9 +191,14 @@ impl PluginRuntime {
         let (supervisor, engine, settings) = (Arc::new(supervisor), engine.clone(), settings.to_string());
         match interface.kind {
             Kind::Provider => {
-                let pre = StorageProviderPre::new(pre).map_err(start)?;
-                let instances =
-                    Instances::new(Template { supervisor, engine, pre, settings, grants: Arc::new(grants) });
+                let pre = ProviderPre::new(pre).map_err(start)?;
+                let instances = Instances::new(Template {
+                    supervisor,
+                    engine,
+                    pre,
+                    settings: settings.into(),
+                    grants: Arc::new(grants),
+                });
                 instances.probe().await.map_err(refused)?;
                 Ok(Made::Provider(Arc::new(instances)))
             }
@@ -244,15 +226,6 @@ async fn check_folders(grants: &Grants) -> Result<(), PluginError> {
         found.map_err(|error| PluginError::Folder { guest: guest.clone(), path: path.clone(), error })?;
     }
     Ok(())
-}
-
-async fn read(path: &Path, limit: u64) -> Result<Vec<u8>, PluginError> {
-    let failed = |error| PluginError::Read { path: path.to_owned(), error };
-    let size = tokio::fs::metadata(path).await.map_err(failed)?.len();
-    if size > limit {
-        return Err(PluginError::TooLarge { size, limit });
-    }
-    tokio::fs::read(path).await.map_err(failed)
 }
 
 /// A component, loaded and started aside.

@@ -37,7 +37,7 @@ pub struct Memory {
 #[derive(Clone, Debug)]
 struct Entry {
     metadata: Metadata,
-    bytes: Rc<[u8]>,
+    bytes: Rc<Vec<u8>>,
 }
 
 /// What the operator may say.
@@ -64,10 +64,15 @@ impl StorageProvider for Memory {
     async fn store(&self, key: &str, upload: Upload, options: StoreOptions) -> Result<Metadata> {
         let (bytes, checksum) = upload.collect(self.max_object).await?;
         let mut objects = self.objects.borrow_mut();
-        let previous = objects.get(key).map(|entry| &entry.metadata);
+        let existing = objects.get_mut(key);
+        let previous = existing.as_ref().map(|entry| &entry.metadata);
         Condition::check(options.condition.as_ref(), key, previous.map(|previous| &previous.etag))?;
         let metadata = options.into_metadata(key, bytes.len() as u64, checksum, previous);
-        objects.insert(key.to_owned(), Entry { metadata: metadata.clone(), bytes: bytes.into() });
+        let entry = Entry { metadata: metadata.clone(), bytes: Rc::new(bytes) };
+        match existing {
+            Some(existing) => *existing = entry,
+            None => drop(objects.insert(key.to_owned(), entry)),
+        }
         Ok(metadata)
     }
 
@@ -128,7 +133,7 @@ impl Memory {
 
 /// A part of an object's bytes, which outlive the object if it is replaced meanwhile.
 struct Slice {
-    bytes: Rc<[u8]>,
+    bytes: Rc<Vec<u8>>,
     start: usize,
     end: usize,
 }

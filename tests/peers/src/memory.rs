@@ -1,6 +1,6 @@
 //! What instances take that do nothing.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::sides::Sides;
@@ -8,7 +8,7 @@ use crate::sides::Sides;
 /// How many there are of each kind.
 pub(crate) const INSTANCES: usize = 1000;
 
-/// The resident memory of one idle instance, in bytes, as the mean over many.
+/// The memory of one idle instance, in bytes, as the mean over many.
 #[derive(Debug, Serialize)]
 pub(crate) struct Idle {
     pub(crate) kind: &'static str,
@@ -33,15 +33,18 @@ pub(crate) fn idle(sides: &Sides) -> Result<Vec<Idle>> {
 }
 
 fn mean<T>(make: impl FnOnce() -> Result<T>) -> Result<u64> {
-    let before = resident()?;
+    let before = in_use()?;
     let made = make()?;
-    let after = resident()?;
+    let after = in_use()?;
     drop(made);
     Ok(after.saturating_sub(before) / INSTANCES as u64)
 }
 
-fn resident() -> Result<u64> {
-    let pages = std::fs::read_to_string("/proc/self/statm")?;
-    let resident: u64 = pages.split_whitespace().nth(1).unwrap_or_default().parse()?;
-    Ok(resident * rustix::param::page_size() as u64)
+/// The memory that this process takes, in bytes. A page that many instances map, such as one of the code or of the data
+/// that a guest begins with, counts once: a share of it for each (`Pss`), where `Rss` would count it as often.
+fn in_use() -> Result<u64> {
+    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup")?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).context("the system tells no Pss")?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib << 10)
 }

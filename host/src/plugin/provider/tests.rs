@@ -38,9 +38,11 @@ prop_compose! {
         content_type in option::of(text()),
         user_metadata in vec((text(), text()), 0..3),
         tags in vec((text(), text()), 0..3),
-    ) -> wit::Metadata {
+    ) -> exports::Metadata {
         let attributes = wit::Attributes { content_type, user_metadata, tags };
-        wit::Metadata { key, size, created_at, updated_at, checksum, etag, attributes }
+        exports::Metadata {
+            key: key.into(), size, created_at, updated_at, checksum, etag: etag.into(), attributes,
+        }
     }
 }
 
@@ -86,7 +88,7 @@ proptest! {
             prop_assert_eq!(&found.key, &key);
             let back = wit::Metadata::from(&found);
             prop_assert_eq!(back.size, metadata.size);
-            prop_assert_eq!(back.etag, metadata.etag);
+            prop_assert_eq!(&*back.etag, &*metadata.etag);
             prop_assert_eq!(back.attributes.tags.len(), metadata.attributes.tags.len());
         }
     }
@@ -96,7 +98,7 @@ proptest! {
         metadata in metadata(), body in vec(any::<u8>(), 0..20), honest in any::<bool>(), range in wanted_range(),
     ) {
         let body = if honest { b"bytes".to_vec() } else { body };
-        let Ok(key) = Key::new(metadata.key.clone()) else { return Ok(()) };
+        let Ok(key) = Key::new(&*metadata.key) else { return Ok(()) };
         let (size, checksum) = (metadata.size, metadata.checksum);
         if let Ok(object) = check_object(&key, range, (metadata, Body::from(body)), &supervisor()) {
             prop_assert!(size <= 16 && object.range.end <= size);
@@ -114,7 +116,7 @@ proptest! {
         objects in vec(metadata(), 0..5), more in any::<bool>(), prefix in text(), after in option::of(text()), limit in 1..5usize,
     ) {
         let query = ListQuery { prefix, start_after: after, limit };
-        if let Ok(page) = check_page(&query, wit::Page { objects, more }) {
+        if let Ok(page) = check_page(&query, exports::Page { objects, more }) {
             prop_assert!(page.objects.len() <= limit && (!page.more || !page.objects.is_empty()));
             let keys: Vec<&str> = page.objects.iter().map(|object| object.key.as_str()).collect();
             prop_assert!(keys.is_sorted_by(|one, other| one < other));
@@ -125,7 +127,7 @@ proptest! {
 
     #[test]
     fn what_was_stored_is_what_was_sent(stored in metadata(), sent in option::of((number(), any::<u64>()))) {
-        let Ok(key) = Key::new(stored.key.clone()) else { return Ok(()) };
+        let Ok(key) = Key::new(&*stored.key) else { return Ok(()) };
         let told = Sent::default();
         if let Some((size, _)) = sent {
             let _ = told.set((size, Checksum::of(b"bytes")));

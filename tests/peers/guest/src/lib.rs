@@ -58,7 +58,8 @@ pub fn store() -> FnResult<Memory> {
     let input = input_bytes();
     let (head, body) = postcard::take_from_bytes::<Store<'_>>(&input)?;
     OBJECTS.with_borrow_mut(|objects| {
-        let previous = objects.get(head.key).map(|previous| previous.created_at);
+        let existing = objects.get_mut(head.key);
+        let previous = existing.as_ref().map(|previous| previous.created_at);
         let entry = Entry {
             created_at: head.created_at.or(previous).unwrap_or(head.updated_at),
             updated_at: head.updated_at,
@@ -70,7 +71,10 @@ pub fn store() -> FnResult<Memory> {
             bytes: body.to_vec(),
         };
         let reply = postcard::to_allocvec(&Reply::Ok(entry.metadata(head.key)))?;
-        objects.insert(head.key.to_owned(), entry);
+        match existing {
+            Some(existing) => *existing = entry,
+            None => drop(objects.insert(head.key.to_owned(), entry)),
+        }
         Ok(Memory::from_bytes(reply)?)
     })
 }

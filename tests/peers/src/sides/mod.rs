@@ -27,8 +27,6 @@ use crate::workload::Objects;
 /// All sides, ready to be called.
 pub(crate) struct Sides {
     runtime: Arc<Runtime>,
-    native: Arc<dyn StorageProvider>,
-    memory: Arc<dyn StorageProvider>,
     sieve: Arc<dyn EvictionStrategyFactory>,
     bare_memory: BareProvider,
     bare_sieve: BareEviction,
@@ -42,6 +40,10 @@ pub(crate) struct Sides {
 /// Memory of an instance, in bytes: room for all objects of all sizes, and for what is written over meanwhile.
 const MEMORY: usize = 256 << 20;
 
+fn native() -> Arc<dyn StorageProvider> {
+    Arc::new(MemoryStorageProvider::new())
+}
+
 impl Sides {
     /// Loads every guest on every side.
     ///
@@ -51,15 +53,8 @@ impl Sides {
         let runtime = Arc::new(Builder::new_multi_thread().worker_threads(1).enable_time().build()?);
         let folder = tempfile::tempdir()?;
         let plugins = PluginRuntime::new(folder.path().join("compiled"))?;
-        let options = |name: &str| PluginOptions {
-            limits: Limits { memory: MEMORY, ..Limits::default() },
-            ..PluginOptions::new(name)
-        };
-        let memory = runtime.block_on(plugins.load(&guests.memory, options("memory")))?.provider()?;
-        let sieve = runtime.block_on(plugins.load(&guests.sieve, options("sieve")))?.eviction()?;
+        let sieve = runtime.block_on(plugins.load(&guests.sieve, PluginOptions::new("sieve")))?.eviction()?;
         Ok(Self {
-            native: Arc::new(MemoryStorageProvider::new()),
-            memory,
             sieve,
             bare_memory: BareProvider::load(&guests.memory)?,
             bare_sieve: BareEviction::load(&guests.sieve)?,
@@ -88,33 +83,43 @@ impl Sides {
         Ok(operations)
     }
 
+    /// The plugin `memory`, empty, with an instance of its own: what is kept for one row slows down no other.
+    fn memory(&self) -> Result<Arc<dyn StorageProvider>> {
+        let options = PluginOptions {
+            limits: Limits { memory: MEMORY, ..Limits::default() },
+            ..PluginOptions::new("memory")
+        };
+        Ok(self.runtime.block_on(self.plugins.load(&self.memory_component, options))?.provider()?)
+    }
+
     fn missing(&self) -> Result<Operation> {
         let works = vec![
-            (Native, providers::missing(&self.runtime, &self.native)?),
+            (Native, providers::missing(&self.runtime, &native())?),
             (Wasmtime, self.bare_memory.open(&self.runtime)?.missing()),
-            (Larder, providers::missing(&self.runtime, &self.memory)?),
+            (Larder, providers::missing(&self.runtime, &self.memory()?)?),
             (Peer, self.extism.instance()?.missing()),
         ];
         Ok(Operation { name: "metadata of a missing key".to_owned(), works })
     }
 
     fn objects(&self, objects: Arc<Objects>, size: &str) -> Result<[Operation; 2]> {
-        for provider in [&self.native, &self.memory] {
+        let (native, memory) = (native(), self.memory()?);
+        for provider in [&native, &memory] {
             providers::fill(&self.runtime, provider, &objects)?;
         }
         let bare = self.bare_memory.open(&self.runtime)?;
         let peer = self.extism.instance()?;
         let (bare_store, peer_store) = (bare.store(&objects)?, peer.store(&objects)?);
         let store = vec![
-            (Native, providers::store(&self.runtime, &self.native, &objects)),
+            (Native, providers::store(&self.runtime, &native, &objects)),
             (Wasmtime, bare_store),
-            (Larder, providers::store(&self.runtime, &self.memory, &objects)),
+            (Larder, providers::store(&self.runtime, &memory, &objects)),
             (Peer, peer_store),
         ];
         let retrieve = vec![
-            (Native, providers::retrieve(&self.runtime, &self.native, &objects)),
+            (Native, providers::retrieve(&self.runtime, &native, &objects)),
             (Wasmtime, bare.retrieve(&objects)),
-            (Larder, providers::retrieve(&self.runtime, &self.memory, &objects)),
+            (Larder, providers::retrieve(&self.runtime, &memory, &objects)),
             (Peer, peer.retrieve(&objects)),
         ];
         Ok([

@@ -1,0 +1,97 @@
+//! A component, from its file to code that runs.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::compiled::CompiledCache;
+use super::engine::Engines;
+use super::{Digest, Interface, PluginError};
+
+/// Reads components and compiles them, on threads that may block.
+#[derive(Clone, Debug)]
+pub(super) struct ComponentLoader {
+    engines: Engines,
+    compiled: CompiledCache,
+}
+
+/// A component that was read, and what it says of itself.
+pub(super) struct Source {
+    pub(super) digest: Digest,
+    pub(super) interface: Interface,
+    /// The engine that it runs on.
+    pub(super) engine: Engine,
+    code: Code,
+}
+
+enum Code {
+    /// From the cache.
+    Compiled(Component),
+    Wasm(Vec<u8>),
+}
+
+impl ComponentLoader {
+    /// A loader that keeps compiled code in a folder.
+    ///
+    /// # Errors
+    /// [`PluginError::Runtime`] on a platform that wasmtime does not support.
+    pub(super) fn new(compiled: PathBuf) -> Result<Self, PluginError> {
+        Ok(Self { engines: Engines::new()?, compiled: CompiledCache::new(compiled) })
+    }
+
+    /// Reads the component in a file, at most `limit` bytes of it, and its code if that is in the cache.
+    ///
+    /// # Errors
+    /// It can not be read, is larger, does not have the digest that is `wanted`, or is no plugin.
+    pub(super) async fn read(&self, path: &Path, limit: u64, wanted: Option<Digest>) -> Result<Source, PluginError> {
+        let (loader, path) = (self.clone(), path.to_owned());
+        let reading = spawn_blocking(move || {
+            let wasm = read(&path, limit)?;
+            let digest = Digest::of(&wasm);
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != digest) {
+                return Err(PluginError::Digest { wanted, found: digest });
+            }
+            let interface = Interface::of(&wasm)?;
+            let engine = loader.engines.of(interface.kind).clone();
+            let code = loader.compiled.find(&engine, &digest).map_or(Code::Wasm(wasm), Code::Compiled);
+            Ok(Source { digest, interface, engine, code })
+        });
+        reading.await.map_err(|error| PluginError::Compile(error.to_string()))?
+    }
+
+    /// Compiles a component, unless that was done before, in so much time. A compiler that takes longer is not waited
+    /// for; it ends by itself, as a component's size is limited.
+    ///
+    /// # Errors
+    /// It is not valid, or takes too long.
+    pub(super) async fn compile(&self, source: Source, limit: Duration) -> Result<Component, PluginError> {
+        let Source { digest, engine, code, .. } = source;
+        let wasm = match code {
+            Code::Compiled(component) => return Ok(component),
+            Code::Wasm(wasm) => wasm,
+        };
+        let compiled = self.compiled.clone();
+        match timeout(limit, spawn_blocking(move || compiled.compile(&engine, &digest, &wasm))).await {
+            Ok(ended) => ended.map_err(|error| PluginError::Compile(error.to_string()))?,
+            Err(_) => Err(PluginError::CompileTime { limit }),
+        }
+    }
+}
+
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, PluginError> {
+    let failed = |error: io::Error| PluginError::Read { path: path.to_owned(), error };
+    let mut file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    if size > limit {
+        return Err(PluginError::TooLarge { size, limit });
+    }
+    let mut wasm = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    file.read_to_end(&mut wasm).map_err(failed)?;
+    Ok(wasm)
+}
