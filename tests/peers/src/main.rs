@@ -17,6 +17,7 @@ mod machine;
 mod memory;
 mod report;
 mod sides;
+mod start;
 mod stopwatch;
 #[path = "../guest/src/wire.rs"]
 mod wire;
@@ -61,6 +62,7 @@ fn main() -> Result<()> {
     let mut rows = Vec::new();
     let sides = Sides::new(&guests)?;
     let idle = if "idle".contains(&arguments.only) { memory::idle(&sides)? } else { Vec::new() };
+    let start = if "start".contains(&arguments.only) { Some(start::start(&sides)?) } else { None };
     for mut operation in sides.operations()? {
         if operation.name.contains(&arguments.only) {
             operation.works.retain(|(side, _)| arguments.side.is_none_or(|only| only == *side));
@@ -68,7 +70,7 @@ fn main() -> Result<()> {
             rows.push(stopwatch.measure(operation)?);
         }
     }
-    let report = Report { machine: Machine::new(&stopwatch)?, rows, idle };
+    let report = Report { machine: Machine::new(&stopwatch)?, rows, idle, start };
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

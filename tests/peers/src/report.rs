@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::machine::Machine;
 use crate::memory::{INSTANCES, Idle};
+use crate::start::Start;
 use crate::stopwatch::{Measured, Row, Side};
 
 /// All that was measured. Displayed, it is a table in Markdown.
@@ -13,6 +14,7 @@ pub(crate) struct Report {
     pub(crate) machine: Machine,
     pub(crate) rows: Vec<Row>,
     pub(crate) idle: Vec<Idle>,
+    pub(crate) start: Option<Start>,
 }
 
 /// The ratios that the table shows.
@@ -52,10 +54,19 @@ impl fmt::Display for Report {
             let kib = |bytes: &u64| *bytes as f64 / 1024.0;
             write!(
                 f,
-                "\n\nResident memory of an idle {kind} instance, mean of {INSTANCES}: larder {:.1} KiB, extism {:.1} KiB, \
+                "\n\nMemory of an idle {kind} instance, mean of {INSTANCES}: larder {:.1} KiB, extism {:.1} KiB, \
                  extism / larder {ratio:.1}",
                 kib(larder),
                 kib(extism)
+            )?;
+        }
+        if let Some(Start { median, most }) = &self.start {
+            let micros = |nanos: &u64| *nanos as f64 / 1000.0;
+            write!(
+                f,
+                "\n\nFrom a component on disk, compiled before, to the first answer: {:.0} us, nine of ten in {:.0} us",
+                micros(median),
+                micros(most)
             )?;
         }
         Ok(())

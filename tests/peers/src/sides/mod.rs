@@ -8,9 +8,11 @@ mod strategies;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use larder::cache::{Batch, EvictionStrategy, EvictionStrategyFactory};
+use larder::object::Key;
 use larder::plugin::{Limits, PluginOptions, PluginRuntime};
 use larder::provider::StorageProvider;
 use larder::provider::memory::MemoryStorageProvider;
@@ -79,16 +81,13 @@ impl Sides {
         operations.push(self.step()?);
         operations.push(self.start_eviction());
         operations.push(self.start_provider());
-        operations.push(self.start_loaded());
         Ok(operations)
     }
 
     /// The plugin `memory`, empty, with an instance of its own: what is kept for one row slows down no other.
     fn memory(&self) -> Result<Arc<dyn StorageProvider>> {
-        let options = PluginOptions {
-            limits: Limits { memory: MEMORY, ..Limits::default() },
-            ..PluginOptions::new("memory")
-        };
+        let options =
+            PluginOptions { limits: Limits { memory: MEMORY, ..Limits::default() }, ..PluginOptions::new("memory") };
         Ok(self.runtime.block_on(self.plugins.load(&self.memory_component, options))?.provider()?)
     }
 
@@ -178,9 +177,22 @@ impl Sides {
             .collect()
     }
 
-    fn start_loaded(&self) -> Operation {
-        let works = vec![(Larder, providers::load(&self.runtime, &self.plugins, &self.memory_component))];
-        Operation { name: "provider: from compiled code to the first answer".to_owned(), works }
+    /// Loads the provider of larder's, asks it for what is not there, and says how long that took.
+    ///
+    /// # Errors
+    /// It does not load.
+    pub(crate) fn load_and_ask(&self) -> Result<Duration> {
+        let key = Key::new("missing")?;
+        let begun = Instant::now();
+        let (provider, found) = self.runtime.block_on(async {
+            let provider = self.plugins.load(&self.memory_component, PluginOptions::new("loaded")).await?.provider()?;
+            let found = provider.metadata(&key).await;
+            anyhow::Ok((provider, found))
+        })?;
+        let took = begun.elapsed();
+        drop(provider);
+        ensure!(found.is_err(), "metadata of a missing key");
+        Ok(took)
     }
 
     fn start_eviction(&self) -> Operation {

@@ -1,7 +1,6 @@
 //! Providers through the seam of larder: the native one, and the one that is a plugin.
 
 use std::hint::black_box;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use anyhow::{Result, bail};
 use bytes::Bytes;
 use larder::error::Error;
 use larder::object::{Body, Key};
-use larder::plugin::{PluginOptions, PluginRuntime};
 use larder::provider::{StorageProvider, StoreOptions};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
@@ -26,21 +24,6 @@ pub(super) fn fill(runtime: &Runtime, provider: &Arc<dyn StorageProvider>, objec
             objects.check(key, &stored, &provider.retrieve(key, None).await?)?;
         }
         Ok(())
-    })
-}
-
-/// Loads the component anew each time, its code compiled before, and asks it for what is not there.
-pub(super) fn load(runtime: &Arc<Runtime>, plugins: &Arc<PluginRuntime>, component: &Path) -> Work {
-    let (runtime, plugins, component) = (Arc::clone(runtime), Arc::clone(plugins), component.to_owned());
-    Box::new(move |times| {
-        let key = Key::new("missing")?;
-        runtime.block_on(async {
-            for _ in 0..times {
-                let provider = plugins.load(&component, PluginOptions::new("loaded")).await?.provider()?;
-                black_box(provider.metadata(&key).await.is_err());
-            }
-            Ok(())
-        })
     })
 }
 
