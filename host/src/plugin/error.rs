@@ -77,3 +77,25 @@ pub enum PluginError {
     #[error("the plugin runtime does not start: {0}")]
     Runtime(String),
 }
+
+impl PluginError {
+    /// The kind of reason, in a word: the value of the label `reason` of `larder_plugin_load_failures_total`. For limits it
+    /// is the limit's name.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "read",
+            Self::TooLarge { .. } => "component_size",
+            Self::NotAComponent(_) => "not-a-component",
+            Self::Digest { .. } => "digest",
+            Self::WrongWorld(_) => "wrong-world",
+            Self::Ungranted(_) => "ungranted",
+            Self::Folder { .. } => "folder",
+            Self::CompileTime { .. } => "compile_time",
+            Self::Compile(_) => "compile",
+            Self::Start(_) => "start",
+            Self::Settings(_) => "settings",
+            Self::WrongKind { .. } => "wrong-kind",
+            Self::Runtime(_) => "runtime",
+        }
+    }
+}

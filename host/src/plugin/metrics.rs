@@ -9,6 +9,7 @@ use prometheus::{
     Opts, Registry,
 };
 
+use super::PluginError;
 use super::fault::FaultKind;
 use super::operation::Operation;
 
@@ -75,6 +76,7 @@ pub(super) struct Metrics {
     faults: IntCounterVec,
     refusals: IntCounterVec,
     starts: IntCounterVec,
+    load_failures: IntCounterVec,
     dropped_log_lines: IntCounterVec,
     instances: IntGaugeVec,
     memory: IntGaugeVec,
@@ -118,6 +120,11 @@ impl Metrics {
                 "Instances started: the first ones, and those in place of failed ones.",
                 &["plugin", "store"],
             )?,
+            load_failures: counters(
+                "larder_plugin_load_failures_total",
+                "Times that a component was to be loaded, or loaded again, and was not, by the reason.",
+                &["plugin", "store", "reason"],
+            )?,
             dropped_log_lines: counters(
                 "larder_plugin_dropped_log_lines_total",
                 "Lines that plugins wrote to the log faster than they may.",
@@ -137,18 +144,24 @@ impl Metrics {
     /// # Errors
     /// A name is taken.
     pub(super) fn register(&self, registry: &Registry) -> prometheus::Result<()> {
-        let collectors: [Box<dyn Collector>; 9] = [
+        let collectors: [Box<dyn Collector>; 10] = [
             Box::new(self.calls.clone()),
             Box::new(self.busy.clone()),
             Box::new(self.faults.clone()),
             Box::new(self.refusals.clone()),
             Box::new(self.starts.clone()),
+            Box::new(self.load_failures.clone()),
             Box::new(self.dropped_log_lines.clone()),
             Box::new(self.instances.clone()),
             Box::new(self.memory.clone()),
             Box::new(self.state.clone()),
         ];
         collectors.into_iter().try_for_each(|collector| registry.register(collector))
+    }
+
+    /// A plugin was not loaded.
+    pub(super) fn load_failed(&self, plugin: &str, store: &str, error: &PluginError) {
+        self.load_failures.with_label_values(&[plugin, store, error.reason()]).inc();
     }
 
     /// The meter of one plugin at work for one store.

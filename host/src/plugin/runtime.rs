@@ -125,7 +125,8 @@ impl PluginRuntime {
     /// Why that does not work; nothing of it is then left.
     pub async fn load(&self, path: &Path, options: PluginOptions) -> Result<Plugin, PluginError> {
         let (name, store) = (Arc::clone(&options.name), Arc::clone(&options.store));
-        let Prepared { loaded, made } = self.prepare(path, options).await?;
+        let prepared = self.prepare(path, options).await;
+        let Prepared { loaded, made } = prepared.inspect_err(|error| self.metrics.load_failed(&name, &store, error))?;
         let part = match made {
             Made::Provider(instances) => Part::Provider(Arc::new(PluginStorageProvider::new(instances))),
             Made::Eviction(template) => Part::Eviction(Arc::new(PluginEvictionFactory::new(template))),
@@ -140,6 +141,11 @@ impl PluginRuntime {
     /// # Errors
     /// Why that does not work, a plugin of another kind included; the one that is there then goes on.
     pub async fn reload(&self, plugin: &Plugin, path: &Path, options: PluginOptions) -> Result<(), PluginError> {
+        let replaced = self.replace(plugin, path, options).await;
+        replaced.inspect_err(|error| self.metrics.load_failed(&plugin.name, &plugin.store, error))
+    }
+
+    async fn replace(&self, plugin: &Plugin, path: &Path, options: PluginOptions) -> Result<(), PluginError> {
         let Prepared { loaded, made } = self.prepare(path, options).await?;
         let (wanted, found) = (plugin.interface().kind, loaded.interface.kind);
         match (&plugin.part, made) {

@@ -94,7 +94,13 @@ fn a_changed_plugin_takes_over_and_no_request_fails() {
     let last = digests(&home);
     assert_ne!(first, last);
     let metrics = http::get(host.admin, "/metrics").unwrap().text();
-    says(&metrics, &["larder_plugin_starts_total{plugin=\"versions\",store=\"notebook\"}"]);
+    says(
+        &metrics,
+        &[
+            "larder_plugin_starts_total{plugin=\"versions\",store=\"notebook\"}",
+            "larder_plugin_load_failures_total{plugin=\"versions\",reason=\"not-a-component\",store=\"notebook\"} 1",
+        ],
+    );
     assert!(!metrics.contains("larder_plugin_faults_total{"), "{metrics}");
     let (_, log) = host.stop();
     says(&log, &["the plugin was replaced", "goes on as it is"]);

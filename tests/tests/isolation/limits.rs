@@ -35,6 +35,21 @@ async fn a_component_that_compiles_for_too_long_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_component_is_counted_by_the_limit_that_it_passes() {
+    let (runtime, registry) = (Runtime::new(), Registry::new());
+    runtime.register(&registry);
+    let sizes = |size| move |options: &mut PluginOptions| options.limits.component_size = size;
+    for _ in 0..2 {
+        runtime.load_with("memory", Value::Null, sizes(1000)).await.unwrap_err();
+    }
+    runtime.load_with("memory", Value::Null, |options| options.limits.compile_time = Duration::ZERO).await.unwrap_err();
+    runtime.load_with("memory", Value::Null, |_| {}).await.unwrap();
+    let failures = |reason: &str| metric(&registry, "larder_plugin_load_failures_total", &[("reason", reason)]);
+    assert_eq!((failures("component_size"), failures("compile_time")), (2, 1));
+    assert_eq!(metric(&registry, "larder_plugin_load_failures_total", &[]), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tables_are_limited() {
     let error = refused("memory", Value::Null, |limits| limits.table_entries = 3).await;
     assert!(error.contains("limits.table_entries"), "{error}");

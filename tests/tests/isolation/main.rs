@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use larder::error::{Error, Result};
 use larder::object::{Body, Key};
-use larder::plugin::{PluginError, PluginOptions, PluginRuntime};
+use larder::plugin::{PluginError, PluginOptions, PluginRuntime, Registry};
 use larder::provider::memory::MemoryStorageProvider;
 use larder::provider::{ListQuery, StorageProvider, StoreOptions};
 use larder_tests::{Runtime, component, project};
@@ -21,6 +21,19 @@ const SLACK: Duration = Duration::from_secs(3);
 
 fn key(text: &str) -> Key {
     Key::new(text).unwrap()
+}
+
+/// The value of a metric, summed over the series that have these labels.
+fn metric(registry: &Registry, name: &str, labels: &[(&str, &str)]) -> u64 {
+    let families = registry.gather();
+    let series = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
+    let asked_for = series.filter(|series| {
+        let has = |name: &str, value: &str| {
+            series.get_label().iter().any(|pair| pair.name() == name && pair.value() == value)
+        };
+        labels.iter().all(|(name, value)| has(name, value))
+    });
+    asked_for.map(|series| series.get_counter().get_value() as u64 + series.get_gauge().get_value() as u64).sum()
 }
 
 /// The provider that misbehaves.

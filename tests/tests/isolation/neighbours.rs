@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use larder::plugin::Registry;
 use larder_tests::tell;
 
 use super::*;
@@ -11,19 +10,6 @@ use super::*;
 /// How many calls the endurance test makes, of which one in a thousand traps: `LARDER_CALLS=1000000` for a million.
 fn calls() -> u64 {
     std::env::var("LARDER_CALLS").ok().and_then(|calls| calls.parse().ok()).unwrap_or(100_000)
-}
-
-/// The value of a metric, summed over the series that have these labels.
-fn metric(registry: &Registry, name: &str, labels: &[(&str, &str)]) -> u64 {
-    let families = registry.gather();
-    let series = families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
-    let asked_for = series.filter(|series| {
-        let has = |name: &str, value: &str| {
-            series.get_label().iter().any(|pair| pair.name() == name && pair.value() == value)
-        };
-        labels.iter().all(|(name, value)| has(name, value))
-    });
-    asked_for.map(|series| series.get_counter().get_value() as u64 + series.get_gauge().get_value() as u64).sum()
 }
 
 /// The resident memory of this process in bytes, and how many files it has open.

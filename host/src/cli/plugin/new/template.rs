@@ -37,13 +37,10 @@ pub(super) fn files(kind: Kind, name: &str, sdk: &str, path: &str) -> Vec<(&'sta
                 format!("  documents:\n    provider_type: file\n    lifecycle: {{ policies: [{name}], every: 1h }}"),
             ),
         };
-        // Small, since it is code of the host's that does the heavy work; but a strategy runs at every step of a cache.
-        let opt_level = if kind == Kind::Eviction { "3" } else { "\"s\"" };
         template
             .replace("{name}", name)
             .replace("{Type}", &type_name)
             .replace("{sdk}", sdk)
-            .replace("{opt-level}", opt_level)
             .replace("{what}", what)
             .replace("{operation}", operation)
             .replace("{config}", config)
@@ -92,8 +89,7 @@ mod tests {
         for kind in Kind::ALL {
             let files = files(kind, "coolest-first", "vendor/sdk", "plugins/coolest-first");
             for (path, text) in &files {
-                for blank in ["{name}", "{Type}", "{sdk}", "{opt-level}", "{what}", "{operation}", "{config}", "{path}"]
-                {
+                for blank in ["{name}", "{Type}", "{sdk}", "{what}", "{operation}", "{config}", "{path}"] {
                     assert!(!text.contains(blank), "{path}: {blank}");
                 }
             }
