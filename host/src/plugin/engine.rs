@@ -89,7 +89,6 @@ fn pool() -> InstanceAllocationStrategy {
         .max_component_instance_size(16 << 20)
         .table_elements(100_000)
         .max_unused_warm_slots(64)
-        .linear_memory_keep_resident(64 << 10)
         .async_stack_keep_resident(16 << 10);
     InstanceAllocationStrategy::Pooling(pool)
 }
