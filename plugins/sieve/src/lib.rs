@@ -24,6 +24,9 @@ const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct Sieve {
     nodes: Vec<Node>,
+    /// By slot, whether the entry there was read since the hand last passed it: apart from the nodes, so that all that
+    /// reads touch is close together.
+    visited: Vec<bool>,
     /// The entry that came in last.
     newest: u32,
     /// The entry that came in first.
@@ -37,7 +40,6 @@ struct Node {
     id: EntryId,
     newer: u32,
     older: u32,
-    visited: bool,
 }
 
 /// There is nothing to configure.
@@ -49,17 +51,17 @@ impl EvictionStrategy for Sieve {
     type Config = Config;
 
     fn open(_config: Config, _capacity: u64) -> Result<Self> {
-        Ok(Self { nodes: Vec::new(), newest: NONE, oldest: NONE, hand: NONE })
+        Ok(Self { nodes: Vec::new(), visited: Vec::new(), newest: NONE, oldest: NONE, hand: NONE })
     }
 
     fn on_insert(&mut self, id: EntryId, _hash: u64, _weight: u64) {
         let slot = id.slot();
-        let node = Node { id, newer: NONE, older: self.newest, visited: false };
-        if slot < self.nodes.len() {
-            self.nodes[slot] = node;
-        } else {
+        let node = Node { id, newer: NONE, older: self.newest };
+        if slot >= self.nodes.len() {
             self.nodes.resize(slot + 1, node);
+            self.visited.resize(slot + 1, false);
         }
+        (self.nodes[slot], self.visited[slot]) = (node, false);
         match self.newest {
             NONE => self.oldest = slot as u32,
             newest => self.nodes[newest as usize].newer = slot as u32,
@@ -68,8 +70,8 @@ impl EvictionStrategy for Sieve {
     }
 
     fn on_access(&mut self, id: EntryId) {
-        if let Some(node) = self.nodes.get_mut(id.slot()) {
-            node.visited = true;
+        if let Some(visited) = self.visited.get_mut(id.slot()) {
+            *visited = true;
         }
     }
 
@@ -81,14 +83,12 @@ impl EvictionStrategy for Sieve {
         let mut hand = if self.hand == NONE { self.oldest } else { self.hand };
         // Ends: a round clears every bit.
         while hand != NONE {
-            let node = &mut self.nodes[hand as usize];
-            if !node.visited {
-                let id = node.id;
+            let node = self.nodes[hand as usize];
+            if !std::mem::take(&mut self.visited[hand as usize]) {
                 self.hand = hand;
                 self.unlink(hand);
-                return Some(id);
+                return Some(node.id);
             }
-            node.visited = false;
             hand = if node.newer == NONE { self.oldest } else { node.newer };
         }
         None
