@@ -15,7 +15,7 @@ pub(super) mod provider {
             }
         ",
         world: "larder:host/provider-imports",
-        imports: { default: trappable },
+        imports: { "larder:plugin/log.write": store | trappable, default: trappable },
         with: { "larder:plugin/inner-stores.inner-store": crate::plugin::inner::InnerStore },
     });
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytesize::ByteSize;
 use futures::StreamExt;
-use wasmtime::component::Accessor;
+use wasmtime::component::{Accessor, ComponentNamedList, GuestTaskId, Lift, Lower};
 
 use super::bindings::provider::larder::plugin::types as wit;
 use super::clock::Pace;
-use super::exports::{self, Download, Exports, StreamedBody, Upload, WholeBody};
+use super::exports::{self, Download, Exports, Function, Object, Reply, StreamedBody, Upload, WholeBody};
 use super::operation::Operation;
 use super::state::State;
 use super::stream::{self, Sent};
@@ -17,6 +17,55 @@ use super::supervisor::Supervisor;
 use super::work::{Answer, Work};
 use crate::error::Error;
 use crate::object::{Body, ByteStream, Checksum};
+
+/// A function that was called, and the task that this is on its instance.
+struct Called<T> {
+    task: GuestTaskId,
+    reply: Result<T, wit::Error>,
+}
+
+/// Calls a function. From now on the instance knows its task, and so whose line it is that comes to the log.
+async fn begin<P, T>(
+    accessor: &Accessor<State>,
+    operation: Operation,
+    function: Function<P, T>,
+    params: P,
+) -> wasmtime::Result<Called<T>>
+where
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+    T: Lift + Send + Sync + 'static,
+    Reply<T>: ComponentNamedList + Lift,
+{
+    let call = accessor.with(|mut access| {
+        let call = function.start_call_concurrent(&mut access, params)?;
+        access.get().running.begin(call.task(), operation);
+        wasmtime::error::Ok(call)
+    })?;
+    let task = call.task();
+    let (reply,) = function.finish_call_concurrent(accessor, call).await?;
+    Ok(Called { task, reply })
+}
+
+/// A call ended, and nothing of it goes on.
+fn end(accessor: &Accessor<State>, task: GuestTaskId) {
+    accessor.with(|mut access| access.get().running.end(task));
+}
+
+/// Calls a function that has ended when it returned.
+async fn call<W: Work, P>(
+    accessor: &Accessor<State>,
+    function: Function<P, W::Reply>,
+    params: P,
+) -> wasmtime::Result<Result<W::Reply, wit::Error>>
+where
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+    W::Reply: Lift + Send + Sync + 'static,
+    Reply<W::Reply>: ComponentNamedList + Lift,
+{
+    let Called { task, reply } = begin(accessor, W::OPERATION, function, params).await?;
+    end(accessor, task);
+    Ok(reply)
+}
 
 /// `store-object`.
 pub(super) struct Store {
@@ -68,8 +117,7 @@ impl Work for Store {
                 Upload::Streamed(StreamedBody { data: outgoing.data, end: outgoing.end })
             }
         };
-        let (reply,) = exports.store_object.call_concurrent(accessor, (key, upload, options)).await?;
-        answer.give(reply);
+        answer.give(call::<Self, _>(accessor, exports.store_object, (key, upload, options)).await?);
         Ok(())
     }
 }
@@ -90,24 +138,20 @@ impl Work for Retrieve {
         exports: &'a Exports,
         answer: Answer<Self::Reply>,
     ) -> wasmtime::Result<()> {
-        let (reply,) = exports.retrieve_object.call_concurrent(accessor, (self.key, self.range)).await?;
-        let object = match reply {
-            Ok(object) => object,
-            Err(error) => {
-                answer.give(Err(error));
-                return Ok(());
-            }
-        };
-        match object.data {
-            Download::Whole(bytes) => answer.give(Ok((object.metadata, Body::Bytes(bytes)))),
-            Download::Streamed(reply) => {
+        let Called { task, reply } =
+            begin(accessor, Self::OPERATION, exports.retrieve_object, (self.key, self.range)).await?;
+        match reply {
+            Err(error) => answer.give(Err(error)),
+            Ok(Object { metadata, data: Download::Whole(bytes) }) => answer.give(Ok((metadata, Body::Bytes(bytes)))),
+            Ok(Object { metadata, data: Download::Streamed(reply) }) => {
                 let pace = Pace::Call(answer.shared_clock());
                 let incoming = stream::receive(accessor, reply.data, reply.end, &pace)?;
                 // If the caller has gone, the pieces find no taker, and the guest is told so when it writes.
-                answer.give(Ok((object.metadata, incoming.body)));
+                answer.give(Ok((metadata, incoming.body)));
                 incoming.finished.wait().await;
             }
         }
+        end(accessor, task);
         Ok(())
     }
 }
@@ -128,8 +172,7 @@ impl Work for Delete {
         exports: &'a Exports,
         answer: Answer<Self::Reply>,
     ) -> wasmtime::Result<()> {
-        let (reply,) = exports.delete_object.call_concurrent(accessor, (self.key, self.if_match)).await?;
-        answer.give(reply);
+        answer.give(call::<Self, _>(accessor, exports.delete_object, (self.key, self.if_match)).await?);
         Ok(())
     }
 }
@@ -147,8 +190,7 @@ impl Work for List {
         exports: &'a Exports,
         answer: Answer<Self::Reply>,
     ) -> wasmtime::Result<()> {
-        let (reply,) = exports.list_objects.call_concurrent(accessor, (self.0,)).await?;
-        answer.give(reply);
+        answer.give(call::<Self, _>(accessor, exports.list_objects, (self.0,)).await?);
         Ok(())
     }
 }
@@ -166,8 +208,7 @@ impl Work for Metadata {
         exports: &'a Exports,
         answer: Answer<Self::Reply>,
     ) -> wasmtime::Result<()> {
-        let (reply,) = exports.read_metadata.call_concurrent(accessor, (self.0,)).await?;
-        answer.give(reply);
+        answer.give(call::<Self, _>(accessor, exports.read_metadata, (self.0,)).await?);
         Ok(())
     }
 }
@@ -190,8 +231,7 @@ impl Work for Update {
         answer: Answer<Self::Reply>,
     ) -> wasmtime::Result<()> {
         let Self { key, changes, if_match } = self;
-        let (reply,) = exports.update_attributes.call_concurrent(accessor, (key, changes, if_match)).await?;
-        answer.give(reply);
+        answer.give(call::<Self, _>(accessor, exports.update_attributes, (key, changes, if_match)).await?);
         Ok(())
     }
 }

@@ -40,6 +40,7 @@ mod operation;
 mod producers;
 mod provider;
 mod restart;
+mod running;
 mod runtime;
 mod state;
 mod state_store;

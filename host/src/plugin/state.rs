@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tracing::{debug, error, info, trace, warn};
-use wasmtime::component::ResourceTable;
+use wasmtime::AsContextMut;
+use wasmtime::component::{Access, HasSelf, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
@@ -14,6 +15,7 @@ use super::http::HttpClient;
 use super::imports::InFlight;
 use super::limits::Limiter;
 use super::operation::Operation;
+use super::running::RunningCalls;
 use super::supervisor::Supervisor;
 use super::wasi;
 
@@ -30,6 +32,7 @@ pub(super) struct State {
     pub(super) table: ResourceTable,
     pub(super) clocks: Clocks,
     pub(super) in_flight: InFlight,
+    pub(super) running: RunningCalls,
     /// Made when it is first asked for: most guests import nothing of it.
     wasi: Option<Box<WasiCtx>>,
     http: WasiHttpCtx,
@@ -54,6 +57,7 @@ impl State {
             table,
             clocks: Clocks::default(),
             in_flight: InFlight::default(),
+            running: RunningCalls::default(),
         }
     }
 }
@@ -79,19 +83,26 @@ impl WasiHttpView for State {
 
 impl types::Host for State {}
 
-impl log::Host for State {
-    fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
-        let message = self.grants.secrets.redact(&message);
-        let Some(message) = self.supervisor.admit_line(&message) else { return Ok(()) };
-        let (plugin, store) = (&*self.supervisor.plugin, &*self.supervisor.store);
-        // Absent where several calls share the instance, and it can not be told which of them wrote it.
-        let operation = self.clocks.only_operation().map(Operation::as_str);
+impl log::Host for State {}
+
+impl log::HostWithStore<State> for HasSelf<State> {
+    fn write(mut host: Access<'_, State, Self>, level: log::Level, message: String) -> wasmtime::Result<()> {
+        // The task that a call began comes last: those before it are what it began in turn.
+        let task = host.as_context_mut().async_call_stack()?.last();
+        let State { supervisor, grants, clocks, running, .. } = host.get();
+        let message = grants.secrets.redact(&message);
+        let Some(message) = supervisor.admit_line(&message) else { return Ok(()) };
+        let (plugin, store) = (&*supervisor.plugin, &*supervisor.store);
+        let running = task.and_then(|task| running.of(task));
+        let call = running.map(|running| running.number);
+        let operation = running.map(|running| running.operation).or_else(|| clocks.only_operation());
+        let operation = operation.map(Operation::as_str);
         match level {
-            log::Level::Trace => trace!(plugin, store, operation, "{message}"),
-            log::Level::Debug => debug!(plugin, store, operation, "{message}"),
-            log::Level::Info => info!(plugin, store, operation, "{message}"),
-            log::Level::Warn => warn!(plugin, store, operation, "{message}"),
-            log::Level::Error => error!(plugin, store, operation, "{message}"),
+            log::Level::Trace => trace!(plugin, store, operation, call, "{message}"),
+            log::Level::Debug => debug!(plugin, store, operation, call, "{message}"),
+            log::Level::Info => info!(plugin, store, operation, call, "{message}"),
+            log::Level::Warn => warn!(plugin, store, operation, call, "{message}"),
+            log::Level::Error => error!(plugin, store, operation, call, "{message}"),
         }
         Ok(())
     }

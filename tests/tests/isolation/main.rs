@@ -1,6 +1,7 @@
 //! What a plugin does wrong is an error for its caller, in time, and nobody else's trouble.
 
 mod limits;
+mod log;
 mod neighbours;
 
 use std::sync::Arc;
