@@ -86,12 +86,13 @@ impl ComponentLoader {
 
 fn read(path: &Path, limit: u64) -> Result<Vec<u8>, PluginError> {
     let failed = |error: io::Error| PluginError::Read { path: path.to_owned(), error };
-    let mut file = File::open(path).map_err(failed)?;
+    let file = File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     if size > limit {
         return Err(PluginError::TooLarge { size, limit });
     }
     let mut wasm = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    file.read_to_end(&mut wasm).map_err(failed)?;
+    // No more than was there when it was measured, should it grow meanwhile.
+    file.take(size).read_to_end(&mut wasm).map_err(failed)?;
     Ok(wasm)
 }
