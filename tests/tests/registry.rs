@@ -125,8 +125,8 @@ fn sieve() -> Vec<u8> {
 /// A configuration with a store whose cache the plugin chooses for.
 fn cached_by(plugin: &str) -> String {
     format!(
-        "{DOORS}plugins:\n  sieve: {{ {plugin} }}\nstores:\n  documents: {{ provider_type: memory, cache: {{ eviction_policy: \
-         sieve }} }}\n"
+        "{DOORS}plugins:\n  pulled: {{ {plugin} }}\nstores:\n  documents: {{ provider_type: memory, cache: {{ eviction_policy: \
+         pulled }} }}\n"
     )
 }
 
@@ -253,7 +253,7 @@ fn a_pinned_plugin_is_that_one_or_none() {
     for plugin in [&format!("path: {path}"), "source: .", "oci: 'ghcr.io/acme/sieve:1.0'"] {
         home.configure(&strict(plugin));
         let (_, said) = home.fail(&["config", "check"]);
-        says(&said, &["larder.yaml:5:3", "plugins.sieve", "supply_chain.require_digest"]);
+        says(&said, &["larder.yaml:5:3", "plugins.pulled", "supply_chain.require_digest"]);
     }
     home.configure(&strict(&format!("path: {path}, digest: '{right}'")));
     says(&home.succeed(&["config", "check"]), &["pinned"]);

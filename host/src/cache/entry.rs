@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -18,6 +17,8 @@ pub struct CacheEntry {
 /// headers of its five allocations, and its place in the engine's slots and index. Counted from the types' sizes on a
 /// 64-bit machine, and rounded up.
 const OVERHEAD: u64 = 400;
+/// What a place in the engine's slots and index takes, with the reference counts of the key.
+const PLACE: u64 = 150;
 /// What a node of a map takes per pair beside the texts.
 const PAIR_OVERHEAD: u64 = 64;
 
@@ -31,23 +32,9 @@ impl CacheEntry {
         let own = self.bytes.len() + self.metadata.key.as_str().len() + content_type;
         OVERHEAD + own as u64 + texts
     }
-}
 
-/// An entry in an engine, weighed once.
-#[derive(Clone, Debug)]
-pub(super) struct Resident {
-    pub(super) entry: CacheEntry,
-    pub(super) weight: u64,
-    pub(super) expires_at: Option<Instant>,
-}
-
-impl Resident {
-    pub(super) fn key(&self) -> &Key {
-        &self.entry.metadata.key
-    }
-
-    /// Whether its time is over. The clock is read only if it has one.
-    pub(super) fn is_expired(&self) -> bool {
-        self.expires_at.is_some_and(|expires_at| expires_at <= Instant::now())
+    /// How much memory it takes to remember that there is none under a key, in bytes.
+    pub(super) fn weight_of_none(key: &Key) -> u64 {
+        PLACE + key.as_str().len() as u64
     }
 }

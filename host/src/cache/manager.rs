@@ -1,58 +1,38 @@
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde::Serialize;
-
-use super::entry::Resident;
-use super::monitored::{self, Monitored, Tally};
-use super::quick::QuickEngine;
-use super::shards::Shards;
-use super::slots::SlotEngine;
-use super::{CacheConfig, CacheEntry, EvictionPolicy};
-use crate::counter::Counter;
+use super::engine::shards;
+use super::{Cache, CacheConfig, CacheEntry, CacheOptions, CacheStats, Steps};
 use crate::error::Result;
 use crate::object::Key;
 
-/// Keeps whole objects in memory, up to a limit of bytes.
+/// Keeps whole objects in memory, up to a limit of bytes, and which keys have none.
 ///
-/// It knows nothing of providers: whoever owns it decides what is current. No call waits for anything but the lock of
-/// one shard, which a call of a plugin's strategy may hold for as long as the plugin's limits allow.
+/// It knows nothing of providers: whoever owns it decides what is current.
 #[derive(Debug)]
 pub struct CacheManager {
-    engine: Engine,
+    cache: Cache<Key, Cached>,
     ttl: Option<Duration>,
+    negative_ttl: Option<Duration>,
     entry_limit: u64,
-    /// The most that one entry may weigh: what fits into a shard.
-    weight_limit: u64,
-    hits: Counter,
-    misses: Counter,
-    tally: Arc<Tally>,
 }
 
-#[derive(Debug)]
-enum Engine {
-    Quick(QuickEngine),
-    Slots(SlotEngine),
+/// What a cache knows of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cached {
+    /// Its object.
+    Entry(CacheEntry),
+    /// That there is no object under it.
+    Absent,
 }
 
-/// What a cache has done, and what it holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct CacheStats {
-    /// Lookups that found an entry.
-    pub hits: u64,
-    /// Lookups that found none.
-    pub misses: u64,
-    /// Entries dropped to make room.
-    pub evictions: u64,
-    /// Entries that are there.
-    pub entries: u64,
-    /// What they weigh together, in bytes.
-    pub weight: u64,
-    /// Shards that go on with a native strategy since the plugin's failed there.
-    pub failed_strategies: u64,
-    /// What a strategy that is monitored comes to; all zero if none is.
-    pub monitored: Monitored,
-}
+/// Below this a part would be too small to choose well what it drops: with 4 KiB objects it holds some 3,600.
+const MIN_SHARD: u64 = 16 * 1024 * 1024;
+/// How many of the largest entries a part must hold at least.
+const MIN_LARGEST: u64 = 16;
+/// How many entries a part may hold at least.
+const MIN_ENTRIES: u64 = 4096;
+/// What an entry is taken to weigh when `quick_cache` sizes its memory of dropped keys.
+const TYPICAL_WEIGHT: u64 = 16 * 1024;
 
 impl CacheManager {
     /// An empty cache.
@@ -60,26 +40,19 @@ impl CacheManager {
     /// # Errors
     /// What a strategy of other making answers when it is opened for a shard.
     pub fn new(config: &CacheConfig) -> Result<Self> {
-        let entry_limit = config.entry_limit.as_u64();
-        let shards = Shards::of(config.size_limit.as_u64(), entry_limit);
-        let tally = Arc::<Tally>::default();
-        let engine = match (config.eviction_policy.strategy(), &config.eviction_policy) {
-            (None, _) => Engine::Quick(QuickEngine::new(shards)?),
-            (Some(decides), EvictionPolicy::Monitored(monitored)) => {
-                let (monitored, tally) = (Arc::clone(monitored), Arc::clone(&tally));
-                Engine::Slots(SlotEngine::new(shards, Arc::new(monitored::Factory { decides, monitored, tally }))?)
-            }
-            (Some(factory), _) => Engine::Slots(SlotEngine::new(shards, factory)?),
-        };
-        Ok(Self {
-            engine,
-            ttl: config.ttl,
-            entry_limit,
-            weight_limit: shards.capacity,
-            hits: Counter::default(),
-            misses: Counter::default(),
-            tally,
-        })
+        let &CacheConfig { size_limit, max_entries, ttl, negative_ttl, ref eviction_policy, entry_limit } = config;
+        let (capacity, entry_limit) = (size_limit.as_u64(), entry_limit.as_u64());
+        let by_size = shards(capacity, MIN_SHARD.max(entry_limit.saturating_mul(MIN_LARGEST)));
+        let by_entries = max_entries.map_or(by_size, |most| shards(most, MIN_ENTRIES));
+        let cache = Cache::new(&CacheOptions {
+            capacity,
+            max_entries,
+            shards: by_size.min(by_entries),
+            estimated_entries: capacity / TYPICAL_WEIGHT,
+            eviction_policy: eviction_policy.clone(),
+            steps: Steps::Batched,
+        })?;
+        Ok(Self { cache, ttl, negative_ttl, entry_limit })
     }
 
     /// Objects of more bytes are not cached.
@@ -87,88 +60,71 @@ impl CacheManager {
         self.entry_limit
     }
 
-    /// The entry of a key, which then counts as read.
+    /// What is known of a key, whose entry then counts as read.
     #[inline]
-    pub fn get(&self, key: &Key) -> Option<CacheEntry> {
-        let found = self.peek(key);
-        let counter = if found.is_some() { &self.hits } else { &self.misses };
-        counter.count();
-        found
+    pub fn get(&self, key: &Key) -> Option<Cached> {
+        self.cache.get(key)
     }
 
-    /// The entry of a key, as [`get`](Self::get), without counting a hit or a miss.
+    /// What is known of a key, as [`get`](Self::get), without counting a hit or a miss.
     #[inline]
-    pub(crate) fn peek(&self, key: &Key) -> Option<CacheEntry> {
-        let found = match &self.engine {
-            Engine::Quick(engine) => engine.get(key),
-            Engine::Slots(engine) => engine.get(key),
-        }?;
-        if found.is_expired() {
-            match &self.engine {
-                Engine::Quick(engine) => engine.remove_expired(key),
-                Engine::Slots(engine) => engine.remove_expired(key),
-            }
-            return None;
-        }
-        Some(found.entry)
+    pub(crate) fn peek(&self, key: &Key) -> Option<Cached> {
+        self.cache.peek(key)
     }
 
-    /// Keeps an entry under the key in its metadata, in place of any that is there. One that is too large is not kept,
-    /// and neither is the one that was there.
+    /// Keeps an entry under the key in its metadata, in place of what was known of it, for the cache's TTL. One that is
+    /// too large is not kept, and neither is what was known.
     pub fn insert(&self, entry: CacheEntry) {
+        self.put(entry, self.ttl);
+    }
+
+    /// Keeps an entry as [`insert`](Self::insert), for `ttl` in place of the cache's.
+    pub fn insert_for(&self, entry: CacheEntry, ttl: Duration) {
+        self.put(entry, Some(ttl));
+    }
+
+    fn put(&self, entry: CacheEntry, ttl: Option<Duration>) {
         let key = entry.metadata.key.clone();
-        let weight = entry.weight();
-        if entry.bytes.len() as u64 > self.entry_limit || weight > self.weight_limit {
+        if entry.bytes.len() as u64 > self.entry_limit {
             self.remove(&key);
             return;
         }
-        let expires_at = self.ttl.and_then(|ttl| Instant::now().checked_add(ttl));
-        let resident = Resident { entry, weight, expires_at };
-        match &self.engine {
-            Engine::Quick(engine) => engine.insert(key, resident),
-            Engine::Slots(engine) => engine.insert(resident),
+        let weight = entry.weight();
+        let cached = Cached::Entry(entry);
+        match ttl {
+            None => self.cache.insert(key, cached, weight),
+            Some(ttl) => self.cache.insert_for(key, cached, weight, ttl),
         }
     }
 
-    /// Forgets the entry of a key, and returns it.
+    /// Remembers that there is no object under a key, if the cache does so at all.
+    pub fn insert_absent(&self, key: &Key) {
+        if let Some(ttl) = self.negative_ttl {
+            self.cache.insert_for(key.clone(), Cached::Absent, CacheEntry::weight_of_none(key), ttl);
+        }
+    }
+
+    /// Forgets what is known of a key, and returns its entry.
     pub fn remove(&self, key: &Key) -> Option<CacheEntry> {
-        let removed = match &self.engine {
-            Engine::Quick(engine) => engine.remove(key),
-            Engine::Slots(engine) => engine.remove(key),
-        }?;
-        (!removed.is_expired()).then_some(removed.entry)
+        match self.cache.remove(key)? {
+            Cached::Entry(entry) => Some(entry),
+            Cached::Absent => None,
+        }
     }
 
-    /// Forgets all entries.
+    /// Forgets what is known of all keys that begin with `prefix`, and returns how many these were. It looks at every
+    /// entry.
+    pub fn remove_prefix(&self, prefix: &str) -> u64 {
+        self.cache.remove_all(|key| key.as_str().starts_with(prefix))
+    }
+
+    /// Forgets everything.
     pub fn clear(&self) {
-        match &self.engine {
-            Engine::Quick(engine) => engine.clear(),
-            Engine::Slots(engine) => engine.clear(),
-        }
+        self.cache.clear();
     }
 
-    /// The figures as they are now.
+    /// The figures as they are now. Keys without an object count as entries, and as hits.
     pub fn stats(&self) -> CacheStats {
-        let (hits, misses) = (self.hits.events(), self.misses.events());
-        match &self.engine {
-            Engine::Quick(engine) => CacheStats {
-                hits,
-                misses,
-                evictions: engine.evictions(),
-                entries: engine.len(),
-                weight: engine.weight(),
-                failed_strategies: 0,
-                monitored: Monitored::default(),
-            },
-            Engine::Slots(engine) => CacheStats {
-                hits,
-                misses,
-                evictions: engine.evictions(),
-                entries: engine.len(),
-                weight: engine.weight(),
-                failed_strategies: engine.failed_strategies(),
-                monitored: self.tally.read(),
-            },
-        }
+        self.cache.stats()
     }
 }

@@ -1,29 +1,27 @@
 //! The second seam, what a cache drops, and the cache itself.
 //!
-//! [`CacheManager`] is one facade over two engines: the crate `quick_cache`, and shards of slots that ask an
-//! [`EvictionStrategy`] what to drop.
+//! [`Cache`] is one facade over two engines: the crate `quick_cache`, and shards of slots that ask an
+//! [`EvictionStrategy`] what to drop. [`CacheManager`] is the cache of a store: one of objects, limited by their bytes.
 
-mod chooser;
+#[expect(clippy::module_inception, reason = "the noun of this room")]
+mod cache;
 mod config;
+mod engine;
 mod entry;
-mod fifo;
-mod hash;
-mod lru;
 mod manager;
 mod monitored;
-mod queue;
-mod quick;
-mod random;
-mod read_log;
-mod shards;
-mod slots;
+mod options;
+mod stats;
+mod strategies;
 mod strategy;
-mod table;
 #[cfg(test)]
 mod tests;
 
-pub use config::{CacheConfig, EvictionPolicy};
+pub use cache::Cache;
+pub use config::CacheConfig;
 pub use entry::CacheEntry;
-pub use manager::{CacheManager, CacheStats};
+pub use manager::{CacheManager, Cached};
 pub use monitored::Monitored;
+pub use options::{CacheOptions, EvictionPolicy, Steps};
+pub use stats::CacheStats;
 pub use strategy::{Batch, EntryId, EvictionStrategy, EvictionStrategyFactory};

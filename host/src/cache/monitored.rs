@@ -8,8 +8,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use super::chooser::Chooser;
-use super::{Batch, EntryId, EvictionStrategy, EvictionStrategyFactory};
+use super::engine::{Chooser, Limits, Stored, Table};
+use super::{Batch, EntryId, EvictionStrategy, EvictionStrategyFactory, Steps};
 use crate::counter::Counter;
 use crate::error::Result;
 
@@ -48,12 +48,13 @@ pub(super) struct Factory {
     pub(super) decides: Arc<dyn EvictionStrategyFactory>,
     pub(super) monitored: Arc<dyn EvictionStrategyFactory>,
     pub(super) tally: Arc<Tally>,
+    pub(super) steps: Steps,
 }
 
 impl EvictionStrategyFactory for Factory {
     fn open(&self, capacity: u64) -> Result<Box<dyn EvictionStrategy>> {
         let decides = self.decides.open(capacity)?;
-        let shadow = Shadow::new(capacity, Chooser::open(Arc::clone(&self.monitored), capacity)?);
+        let shadow = Shadow::new(capacity, self.steps, Chooser::open(Arc::clone(&self.monitored), capacity)?);
         let tally = Arc::clone(&self.tally);
         Ok(Box::new(Pair { decides: Mutex::new(decides), shadow, residents: HashMap::new(), tally }))
     }
@@ -128,118 +129,34 @@ impl Pair {
     }
 }
 
-/// A shard that holds no bytes: what would be there, had the monitored strategy decided.
+/// A shard that holds no bytes: what would be there, had the monitored strategy decided. Its keys are hashes of keys.
 struct Shadow {
+    table: Table<u64, ()>,
     capacity: u64,
-    weight: u64,
-    chooser: Chooser,
-    /// The slot and the generation of each key, by its hash, and its weight.
-    index: HashMap<u64, (EntryId, u64)>,
-    /// The hash of the key in each slot, and how often the slot was used.
-    slots: Vec<(Option<u64>, u32)>,
-    free: Vec<u32>,
-    /// Slots of entries removed since the last step, which are told of last.
-    held_back: Vec<u32>,
-    batch: Batch,
 }
 
-/// How many events the strategy is told of at once, at most.
-const BATCH: usize = 512;
-/// With fewer entries than this it is told of reads before what came in behind them, as in a cache.
-const EXACT: usize = 256;
-
 impl Shadow {
-    fn new(capacity: u64, chooser: Chooser) -> Self {
-        Self {
-            capacity,
-            weight: 0,
-            chooser,
-            index: HashMap::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            held_back: Vec::new(),
-            batch: Batch::default(),
-        }
+    fn new(capacity: u64, steps: Steps, chooser: Chooser) -> Self {
+        let limits = Limits { weight: capacity, entries: usize::MAX };
+        Self { table: Table::new(limits, steps, chooser), capacity }
     }
 
     /// A key is read: whether it is there. If it is not, it comes in.
     fn request(&mut self, hash: u64, weight: u64) -> bool {
-        if let Some((id, _)) = self.index.get(&hash) {
-            self.batch.accessed.push(id.0);
-            self.step_if_full();
+        if let Some((_, log_is_full)) = self.table.read(hash, &hash) {
+            if log_is_full {
+                self.table.tell_reads();
+            }
             return true;
         }
-        let excess = (self.weight + weight).saturating_sub(self.capacity);
-        if excess > 0 {
-            self.step(excess);
-        } else if self.index.len() < EXACT && !self.batch.accessed.is_empty() {
-            self.step(0);
+        if weight <= self.capacity {
+            self.table.insert(hash, hash, Stored { value: (), weight, expires_at: None });
         }
-        // A strategy that names too few is topped up, as in a cache.
-        while self.weight + weight > self.capacity {
-            let Some(&any) = self.index.keys().next() else { break };
-            self.forget(any);
-        }
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push((None, 0));
-            (self.slots.len() - 1) as u32
-        });
-        let id = EntryId::new(slot, self.slots[slot as usize].1);
-        self.slots[slot as usize].0 = Some(hash);
-        self.index.insert(hash, (id, weight));
-        self.weight += weight;
-        self.batch.inserted.push(id.0);
-        self.batch.hashes.push(hash);
-        self.batch.weights.push(weight);
-        self.step_if_full();
         false
-    }
-
-    fn step_if_full(&mut self) {
-        if self.batch.len() >= BATCH {
-            self.step(0);
-        }
     }
 
     /// A key goes for another reason than the strategy's choice.
     fn forget(&mut self, hash: u64) {
-        if let Some(id) = self.vacate(hash) {
-            self.batch.removed.push(id.0);
-            self.held_back.push(id.slot());
-        }
-    }
-
-    fn vacate(&mut self, hash: u64) -> Option<EntryId> {
-        let (id, weight) = self.index.remove(&hash)?;
-        self.weight -= weight;
-        let (occupant, generation) = &mut self.slots[id.slot() as usize];
-        *occupant = None;
-        *generation = generation.wrapping_add(1);
-        Some(id)
-    }
-
-    fn step(&mut self, wanted: u64) {
-        let mut victims = Vec::new();
-        let index = &self.index;
-        let residents = || {
-            let mut residents = Batch::default();
-            for (hash, (id, weight)) in index {
-                residents.inserted.push(id.0);
-                residents.hashes.push(*hash);
-                residents.weights.push(*weight);
-            }
-            residents
-        };
-        self.chooser.step(&self.batch, wanted, self.index.len(), &mut victims, residents);
-        self.batch.clear();
-        self.free.append(&mut self.held_back);
-        for id in victims {
-            let occupant = self.slots.get(id.slot() as usize).filter(|slot| slot.1 == id.generation());
-            if let Some(hash) = occupant.and_then(|slot| slot.0)
-                && self.vacate(hash).is_some()
-            {
-                self.free.push(id.slot());
-            }
-        }
+        self.table.remove_if(hash, &hash, |_| true);
     }
 }

@@ -78,6 +78,24 @@ pub trait EvictionStrategy: fmt::Debug + Send + 'static {
     /// # Errors
     /// A plugin's failure. The strategy is then of no more use, and the cache goes on with another.
     fn step(&mut self, batch: &Batch, wanted: u64, max_victims: usize, victims: &mut Vec<EntryId>) -> Result<()>;
+
+    /// What it remembers of keys, resident or gone, for the strategy that takes its place when it is reloaded: hashes and
+    /// sketches, never ids. Empty if there is nothing.
+    ///
+    /// # Errors
+    /// A plugin's failure. The strategy is then of no more use.
+    fn snapshot(&mut self) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    /// Takes over what another strategy, of this kind or not, handed out by [`snapshot`](Self::snapshot); ignores what it
+    /// does not understand. Called at most once, before the first step.
+    ///
+    /// # Errors
+    /// A plugin's failure. The strategy is then of no more use.
+    fn restore(&mut self, _memory: &[u8]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Makes a strategy for each shard.

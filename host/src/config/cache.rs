@@ -20,6 +20,13 @@ pub struct CacheConfig {
     /// through this host without it; it is for providers that others write to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Period>,
+    /// How long the cache remembers that there is no object under a key; absent: not at all. A write through this host
+    /// ends it at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub negative_ttl: Option<Period>,
+    /// How many objects it holds at most, if that is to be limited beside `size_limit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_entries: Option<NonZeroU64>,
     /// What goes when it is full.
     pub eviction_policy: EvictionPolicy,
     /// Objects larger than this are not cached.
@@ -32,6 +39,8 @@ impl Default for CacheConfig {
         Self {
             size_limit: Size::mebibytes(NonZeroU64::new(64).expect("64 is not 0")),
             ttl: None,
+            negative_ttl: None,
+            max_entries: None,
             eviction_policy: EvictionPolicy::Default,
             entry_limit: Size::mebibytes(NonZeroU64::MIN),
         }
@@ -51,13 +60,19 @@ pub enum EvictionPolicy {
     Fifo,
     /// Any entry.
     Random,
+    /// What was read least often.
+    Lfu,
+    /// The oldest that was not read since a hand last passed it.
+    Sieve,
+    /// Newcomers first, unless they are read twice while they are new.
+    S3Fifo,
     /// What the plugin of this name chooses.
     Custom(PluginName),
 }
 
 impl EvictionPolicy {
     /// The words that name what is built in, and so no plugin.
-    pub const BUILT_IN: [&str; 4] = ["default", "lru", "fifo", "random"];
+    pub const BUILT_IN: [&str; 7] = ["default", "lru", "fifo", "random", "lfu", "sieve", "s3-fifo"];
 }
 
 impl FromStr for EvictionPolicy {
@@ -69,6 +84,9 @@ impl FromStr for EvictionPolicy {
             "lru" => Self::Lru,
             "fifo" => Self::Fifo,
             "random" => Self::Random,
+            "lfu" => Self::Lfu,
+            "sieve" => Self::Sieve,
+            "s3-fifo" => Self::S3Fifo,
             name => Self::Custom(name.parse().map_err(|_| format!("{text:?} is not {}", Self::EXPECTED))?),
         })
     }
@@ -81,13 +99,17 @@ impl fmt::Display for EvictionPolicy {
             Self::Lru => "lru",
             Self::Fifo => "fifo",
             Self::Random => "random",
+            Self::Lfu => "lfu",
+            Self::Sieve => "sieve",
+            Self::S3Fifo => "s3-fifo",
             Self::Custom(name) => name.as_str(),
         })
     }
 }
 
 impl Scalar for EvictionPolicy {
-    const EXPECTED: &'static str = "an eviction policy: default, lru, fifo, random or the name of a plugin";
+    const EXPECTED: &'static str =
+        "an eviction policy: default, lru, fifo, random, lfu, sieve, s3-fifo or the name of a plugin";
     const PATTERN: &'static str = PluginName::PATTERN;
 }
 

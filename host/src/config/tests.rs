@@ -19,7 +19,7 @@ fn the_embedded_configuration_is_right() {
     let documents = &config.stores["documents"];
     assert_eq!(documents.provider_type, StorageType::File);
     let cache = documents.cache.as_ref().unwrap();
-    assert_eq!(cache.eviction_policy, EvictionPolicy::Custom("sieve".parse().unwrap()));
+    assert_eq!(cache.eviction_policy, EvictionPolicy::Custom("wasm-sieve".parse().unwrap()));
     assert_eq!((cache.size_limit.bytes(), cache.entry_limit.bytes()), (64 << 20, 1 << 20));
 
     let versions = &config.plugins["versions"];
@@ -76,7 +76,7 @@ fn a_parse_error_says_where_and_what_would_do() {
         (
             "stores:\n  one:\n    provider_type: file\n    cache: { size_limt: 1MiB }\n",
             "larder.yaml:4:14: stores.one.cache: unknown key `size_limt`; did you mean `size_limit`? known here: \
-             size_limit, ttl, eviction_policy, entry_limit",
+             size_limit, ttl, negative_ttl, max_entries, eviction_policy, entry_limit",
         ),
         (
             "compression: zstd\n",
@@ -171,8 +171,8 @@ fn the_checks_across_the_file_say_where() {
              `plugins`",
         ),
         (
-            "plugins: { sieve: { path: a } }\nstores:\n  one: { provider_type: file, cache: { eviction_policy: sive } }\n",
-            "larder.yaml:3:40: stores.one.cache.eviction_policy: there is no plugin `sive` (did you mean `sieve`?); \
+            "plugins: { clock: { path: a } }\nstores:\n  one: { provider_type: file, cache: { eviction_policy: clok } }\n",
+            "larder.yaml:3:40: stores.one.cache.eviction_policy: there is no plugin `clok` (did you mean `clock`?); \
              define it under `plugins`",
         ),
         (

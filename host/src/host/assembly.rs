@@ -1,6 +1,7 @@
 //! Makes the parts that a configuration describes: plugins of components, providers of plugins, stores of providers.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -155,6 +156,9 @@ impl<'a> Assembly<'a> {
             EvictionPolicy::Lru => cache::EvictionPolicy::Lru,
             EvictionPolicy::Fifo => cache::EvictionPolicy::Fifo,
             EvictionPolicy::Random => cache::EvictionPolicy::Random,
+            EvictionPolicy::Lfu => cache::EvictionPolicy::Lfu,
+            EvictionPolicy::Sieve => cache::EvictionPolicy::Sieve,
+            EvictionPolicy::S3Fifo => cache::EvictionPolicy::S3Fifo,
             EvictionPolicy::Custom(plugin) => {
                 let factory = self.plugin(plugin, store, Plugin::eviction).await?;
                 match self.mode(plugin) {
@@ -165,7 +169,9 @@ impl<'a> Assembly<'a> {
         };
         let config = cache::CacheConfig {
             size_limit: ByteSize::b(config.size_limit.bytes()),
+            max_entries: config.max_entries.map(NonZeroU64::get),
             ttl: config.ttl.map(|ttl| ttl.as_duration()),
+            negative_ttl: config.negative_ttl.map(|ttl| ttl.as_duration()),
             eviction_policy,
             entry_limit: ByteSize::b(config.entry_limit.bytes()),
         };

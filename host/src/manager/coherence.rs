@@ -8,7 +8,8 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::flight::{Flight, Landing};
-use crate::cache::{CacheEntry, CacheManager};
+use crate::cache::{CacheEntry, CacheManager, Cached};
+use crate::error::Error;
 use crate::object::Key;
 
 /// Sees to it that the cache never returns what the provider lost or replaced, and that many who miss the same key
@@ -29,7 +30,7 @@ pub(super) struct Coherence {
 
 #[derive(Default)]
 struct Stripe {
-    /// Changes whenever a write begins or ends.
+    /// Changes whenever a write begins or ends, and when what was read before is to be forgotten.
     sequence: u64,
     /// How many writes are under way.
     writers: u32,
@@ -37,12 +38,19 @@ struct Stripe {
     flights: HashMap<Key, Flight>,
 }
 
+impl Stripe {
+    /// Whether what was read when the sequence was this one is what the provider has.
+    fn is_current(&self, sequence: u64) -> bool {
+        self.sequence == sequence && self.writers == 0
+    }
+}
+
 const STRIPES: usize = 256;
 
 /// What a reader that missed is to do.
 pub(super) enum Lookup {
     /// Nothing: a load has landed meanwhile.
-    Hit(CacheEntry),
+    Hit(Cached),
     /// Wait for a load that is under way.
     Join(watch::Receiver<Option<Landing>>),
     /// Run this load, and wait for it as everyone else.
@@ -82,8 +90,8 @@ impl Coherence {
         if let Some(flight) = stripe.flights.get(key) {
             return Lookup::Join(flight.landing.clone());
         }
-        if let Some(entry) = self.cache.peek(key) {
-            return Lookup::Hit(entry);
+        if let Some(cached) = self.cache.peek(key) {
+            return Lookup::Hit(cached);
         }
         let (sender, receiver) = watch::channel(None);
         let id = self.flight_ids.fetch_add(1, Relaxed);
@@ -91,6 +99,38 @@ impl Coherence {
         let sequence = stripe.sequence;
         drop(stripe);
         Lookup::Start(Load { coherence: Arc::clone(self), key: key.clone(), sequence, id, sender }, receiver)
+    }
+
+    /// Asks the provider about a key without loading it: if it answers that there is no object, that is remembered, unless
+    /// a write may have brought one meanwhile.
+    pub(super) async fn ask<T>(&self, key: &Key, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let sequence = self.stripe(key).sequence;
+        let answer = call.await;
+        if let Err(Error::NotFound { .. }) = answer {
+            let stripe = self.stripe(key);
+            if stripe.is_current(sequence) {
+                self.cache.insert_absent(key);
+            }
+        }
+        answer
+    }
+
+    /// Forgets what is known of a key, and has no load that began before bring it back.
+    pub(super) fn invalidate(&self, key: &Key) {
+        let mut stripe = self.stripe(key);
+        stripe.sequence += 1;
+        stripe.flights.remove(key);
+        self.cache.remove(key);
+    }
+
+    /// As [`invalidate`](Self::invalidate), for all keys that begin with `prefix`. Returns of how many something was known.
+    pub(super) fn invalidate_prefix(&self, prefix: &str) -> u64 {
+        for stripe in &self.stripes {
+            let mut stripe = stripe.lock();
+            stripe.sequence += 1;
+            stripe.flights.retain(|key, _| !key.as_str().starts_with(prefix));
+        }
+        self.cache.remove_prefix(prefix)
     }
 }
 
@@ -156,11 +196,11 @@ impl Load {
     pub(super) fn land(self, landing: Landing) {
         {
             let mut stripe = self.coherence.stripe(&self.key);
-            let current = stripe.sequence == self.sequence && stripe.writers == 0;
-            if let Landing::Whole(entry) = &landing
-                && current
-            {
-                self.coherence.cache.insert(entry.clone());
+            match &landing {
+                _ if !stripe.is_current(self.sequence) => {}
+                Landing::Whole(entry) => self.coherence.cache.insert(entry.clone()),
+                Landing::Failed(Error::NotFound { .. }) => self.coherence.cache.insert_absent(&self.key),
+                Landing::Failed(_) | Landing::Stream(_) => {}
             }
             self.leave(&mut stripe);
         }

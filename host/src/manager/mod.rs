@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::cache::{CacheEntry, CacheManager};
+use crate::cache::{CacheEntry, CacheManager, Cached};
 use crate::error::{Error, Result};
 use crate::monitor::{Operation, StoreMonitor};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata, StoreName};
@@ -107,14 +107,14 @@ impl StorageManager {
     /// Those of the provider.
     pub async fn retrieve_data(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
         let Some(coherence) = &self.0.coherence else { return self.0.retrieve(key, range).await };
-        if let Some(entry) = coherence.cache().get(key) {
-            return self.0.hand_out(entry, range);
+        if let Some(cached) = coherence.cache().get(key) {
+            return self.0.answer(key, cached, range);
         }
         if range.is_some() {
-            return self.0.retrieve(key, range).await;
+            return coherence.ask(key, self.0.retrieve(key, range)).await;
         }
         let landing = match coherence.look_up(key) {
-            Lookup::Hit(entry) => return self.0.hand_out(entry, None),
+            Lookup::Hit(cached) => return self.0.answer(key, cached, None),
             Lookup::Join(landing) => landing,
             Lookup::Start(load, landing) => {
                 let entry_limit = coherence.cache().entry_limit();
@@ -163,10 +163,25 @@ impl StorageManager {
     /// # Errors
     /// Those of the provider.
     pub async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
-        if let Some(entry) = self.cache().and_then(|cache| cache.peek(key)) {
-            return Ok(StorageMetadata::clone(&entry.metadata));
+        let Some(coherence) = &self.0.coherence else { return self.0.metadata(key).await };
+        match coherence.cache().peek(key) {
+            Some(Cached::Entry(entry)) => Ok(StorageMetadata::clone(&entry.metadata)),
+            Some(Cached::Absent) => Err(Error::not_found(key)),
+            None => coherence.ask(key, self.0.metadata(key)).await,
         }
-        self.0.call(Operation::Metadata, self.0.provider.metadata(key)).await
+    }
+
+    /// Has the cache forget what it knows of a key: the next read goes to the provider. For stores that others write to.
+    pub fn invalidate(&self, key: &Key) {
+        if let Some(coherence) = &self.0.coherence {
+            coherence.invalidate(key);
+        }
+    }
+
+    /// Has the cache forget what it knows of all keys that begin with `prefix`, or of all keys if that is empty, and
+    /// returns how many these were. Costs a look at every entry.
+    pub fn invalidate_prefix(&self, prefix: &str) -> u64 {
+        self.0.coherence.as_ref().map_or(0, |coherence| coherence.invalidate_prefix(prefix))
     }
 
     /// Changes an object's attributes, as [`StorageProvider::update`]. A cached object stays cached.
@@ -227,6 +242,10 @@ impl Owned {
         Ok(self.record_read(object))
     }
 
+    async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
+        self.call(Operation::Metadata, self.provider.metadata(key)).await
+    }
+
     fn record_read(&self, object: Object) -> Object {
         self.monitor.record_read(object.range.end - object.range.start);
         object
@@ -237,6 +256,14 @@ impl Owned {
         let loaded = self.call(Operation::Retrieve, self.provider.retrieve(&load.key, None)).await;
         let landing = Landing::of(&load.key, loaded, entry_limit).await;
         load.land(landing);
+    }
+
+    /// Answers a read with what the cache knows.
+    fn answer(&self, key: &Key, cached: Cached, range: Option<ByteRange>) -> Result<Object> {
+        match cached {
+            Cached::Entry(entry) => self.hand_out(entry, range),
+            Cached::Absent => Err(Error::not_found(key)),
+        }
     }
 
     /// Shares an entry's bytes.

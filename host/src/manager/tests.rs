@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::*;
-use crate::cache::CacheConfig;
+use crate::cache::{CacheConfig, Cached};
 use crate::monitor::StorageMonitor;
 use crate::object::{Checksum, Tags};
 
@@ -19,6 +19,7 @@ use crate::object::{Checksum, Tags};
 struct TestProvider {
     objects: Mutex<BTreeMap<Key, (StorageMetadata, Bytes)>>,
     loads: AtomicUsize,
+    lookups: AtomicUsize,
     ended_stores: AtomicUsize,
     fails: AtomicBool,
     panics: AtomicBool,
@@ -117,6 +118,7 @@ impl StorageProvider for TestProvider {
     }
 
     async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
+        self.lookups.fetch_add(1, SeqCst);
         self.objects.lock().get(key).map(|(metadata, _)| metadata.clone()).ok_or_else(|| Error::not_found(key))
     }
 
@@ -134,9 +136,13 @@ fn key(text: &str) -> Key {
 
 /// A store whose cache takes objects of up to 1,000 bytes.
 fn open() -> (Arc<TestProvider>, StorageManager) {
+    open_with(CacheConfig::new(ByteSize::mib(32)))
+}
+
+fn open_with(config: CacheConfig) -> (Arc<TestProvider>, StorageManager) {
     let provider = Arc::new(TestProvider::default());
     provider.page.store(usize::MAX, SeqCst);
-    let config = CacheConfig { entry_limit: ByteSize::b(1000), ..CacheConfig::new(ByteSize::mib(32)) };
+    let config = CacheConfig { entry_limit: ByteSize::b(1000), ..config };
     let name = StoreName::new("documents").unwrap();
     let monitor = StorageMonitor::new().unwrap().store(&name);
     let cache = CacheManager::new(&config).unwrap();
@@ -152,7 +158,10 @@ async fn get(manager: &StorageManager, text: &str) -> Result<Bytes> {
 }
 
 fn cached(manager: &StorageManager, text: &str) -> Option<Bytes> {
-    manager.cache().unwrap().peek(&key(text)).map(|entry| entry.bytes)
+    match manager.cache().unwrap().peek(&key(text))? {
+        Cached::Entry(entry) => Some(entry.bytes),
+        Cached::Absent => None,
+    }
 }
 
 async fn until(condition: impl Fn() -> bool) {
@@ -438,4 +447,92 @@ async fn in_no_order_of_events_does_a_stale_version_stay_in_the_cache() {
         kept += usize::from(cached.is_some());
     }
     assert!(kept > 100, "a cache that takes nothing would pass too: {kept}");
+}
+
+/// A store that remembers for an hour which keys have no object.
+fn open_negative() -> (Arc<TestProvider>, StorageManager) {
+    let negative_ttl = Some(Duration::from_secs(3600));
+    open_with(CacheConfig { negative_ttl, ..CacheConfig::new(ByteSize::mib(32)) })
+}
+
+#[tokio::test]
+async fn that_there_is_no_object_is_asked_once_until_there_is_one() {
+    let (provider, manager) = open_negative();
+    for _ in 0..3 {
+        assert!(matches!(get(&manager, "a").await, Err(Error::NotFound { .. })));
+        assert!(matches!(manager.metadata(&key("a")).await, Err(Error::NotFound { .. })));
+        let range = Some(ByteRange::between(1, 3).unwrap());
+        assert!(matches!(manager.retrieve_data(&key("a"), range).await, Err(Error::NotFound { .. })));
+        assert!(matches!(manager.metadata(&key("b")).await, Err(Error::NotFound { .. })));
+    }
+    assert_eq!((provider.loads.load(SeqCst), provider.lookups.load(SeqCst)), (1, 1));
+    put(&manager, "a", "apple").await;
+    assert_eq!(get(&manager, "a").await.unwrap(), "apple");
+    manager.delete_data(&key("a"), None).await.unwrap();
+    assert!(matches!(get(&manager, "a").await, Err(Error::NotFound { .. })));
+    assert_eq!(provider.loads.load(SeqCst), 2);
+}
+
+#[tokio::test]
+async fn an_absence_from_before_a_write_is_not_remembered() {
+    let (provider, manager) = open_negative();
+    let gates = Gate::pair();
+    provider.load_gates.lock().push(gates.clone());
+    let reader = tokio::spawn({
+        let manager = manager.clone();
+        async move { get(&manager, "a").await }
+    });
+    gates[0].arrival().await;
+    gates[0].let_pass();
+    gates[1].arrival().await;
+    put(&manager, "a", "apple").await;
+    manager.cache().unwrap().clear();
+    gates[1].let_pass();
+    assert!(matches!(reader.await.unwrap(), Err(Error::NotFound { .. })), "that was so when it asked");
+    assert_eq!(get(&manager, "a").await.unwrap(), "apple");
+}
+
+#[tokio::test]
+async fn what_others_wrote_is_seen_after_the_cache_was_told_to_forget() {
+    let (provider, manager) = open();
+    for text in ["a/1", "a/2", "b/1"] {
+        put(&manager, text, "old").await;
+    }
+    let overwrite = |text: &str| {
+        let (bytes, mut objects) = (Bytes::from_static(b"new"), provider.objects.lock());
+        objects.get_mut(&key(text)).unwrap().1 = bytes;
+    };
+    ["a/1", "a/2", "b/1"].into_iter().for_each(overwrite);
+    assert_eq!(manager.invalidate_prefix("a/"), 2);
+    for (text, bytes) in [("a/1", "new"), ("a/2", "new"), ("b/1", "old")] {
+        assert_eq!(get(&manager, text).await.unwrap(), bytes, "{text}");
+    }
+    manager.invalidate(&key("b/1"));
+    assert_eq!(get(&manager, "b/1").await.unwrap(), "new");
+    assert_eq!(manager.invalidate_prefix(""), 3);
+}
+
+#[tokio::test]
+async fn a_load_from_before_does_not_bring_back_what_was_to_be_forgotten() {
+    for by_prefix in [false, true] {
+        let (provider, manager) = open();
+        put(&manager, "a", "apple").await;
+        manager.invalidate(&key("a"));
+        let gates = Gate::pair();
+        provider.load_gates.lock().push(gates.clone());
+        let reader = tokio::spawn({
+            let manager = manager.clone();
+            async move { get(&manager, "a").await }
+        });
+        gates[0].arrival().await;
+        gates[0].let_pass();
+        gates[1].arrival().await;
+        match by_prefix {
+            true => drop(manager.invalidate_prefix("a")),
+            false => manager.invalidate(&key("a")),
+        }
+        gates[1].let_pass();
+        assert_eq!(reader.await.unwrap().unwrap(), "apple");
+        assert_eq!(cached(&manager, "a"), None);
+    }
 }

@@ -8,11 +8,11 @@
 //!
 //! ```yaml
 //! plugins:
-//!   sieve: { source: plugins/sieve }
+//!   wasm-sieve: { source: plugins/sieve }
 //! stores:
 //!   documents:
 //!     provider_type: file
-//!     cache: { size_limit: 64MiB, eviction_policy: sieve }
+//!     cache: { size_limit: 64MiB, eviction_policy: wasm-sieve }
 //! ```
 
 use larder_sdk::{EntryId, EvictionStrategy, Result};

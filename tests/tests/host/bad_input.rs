@@ -52,10 +52,10 @@ fn a_plugin_that_is_not_what_it_should_be_is_refused_by_name() {
 #[test]
 fn a_plugin_that_is_not_defined_is_refused_with_those_that_are() {
     let home = Home::new(&format!(
-        "{DOORS}plugins:\n  sieve: {{ path: x.wasm }}\nstores:\n  documents: {{ provider_type: seive }}\n"
+        "{DOORS}plugins:\n  bucket: {{ path: x.wasm }}\nstores:\n  documents: {{ provider_type: buket }}\n"
     ));
     let (_, said) = home.serve_in_vain();
-    says(&said, &["larder.yaml:", "seive", "sieve"]);
+    says(&said, &["larder.yaml:", "buket", "bucket"]);
     assert!(!home.path("data").exists());
 }
 

@@ -93,7 +93,7 @@ fn the_embedded_default_starts_whole_and_stops_gracefully() {
     let plugins = host.ready["plugins"].as_array().unwrap().iter();
     let mut plugins: Vec<_> = plugins.map(|plugin| plugin["plugin"].as_str().unwrap()).collect();
     plugins.sort_unstable();
-    assert_eq!(plugins, ["retention", "sieve", "versions", "wasm-memory"]);
+    assert_eq!(plugins, ["retention", "versions", "wasm-memory", "wasm-sieve"]);
     let stores: Vec<_> = host.ready["stores"].as_array().unwrap().iter().map(|store| store.as_str().unwrap()).collect();
     for store in ["documents", "scratch", "notebook", "notebook-history", "wasm-memory"] {
         assert!(stores.contains(&store), "{store} is not among {stores:?}");
@@ -101,7 +101,7 @@ fn the_embedded_default_starts_whole_and_stops_gracefully() {
 
     let readiness = http::get(host.admin, "/readyz").unwrap();
     assert_eq!(readiness.status, 200, "{}", readiness.text());
-    says(&readiness.text(), &["\"ready\":true", "documents", "sieve", "retention", "versions"]);
+    says(&readiness.text(), &["\"ready\":true", "documents", "wasm-sieve", "retention", "versions"]);
     assert_eq!(http::get(host.admin, "/healthz").unwrap().text(), "ok\n");
 
     for store in ["documents", "scratch", "notebook", "wasm-memory"] {

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use super::EntryId;
+use crate::cache::EntryId;
 
 /// The latest reads of a shard, in order.
 ///

@@ -1,9 +1,7 @@
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 use std::sync::LazyLock;
 
 use quick_cache::DefaultHashBuilder;
-
-use crate::object::Key;
 
 /// One seed for the whole process: a strategy may remember hashes for longer than one cache lives.
 static BUILDER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
@@ -14,6 +12,7 @@ pub(super) fn builder() -> DefaultHashBuilder {
 }
 
 /// The hash of a key, the same as long as the process runs.
-pub(super) fn hash(key: &Key) -> u64 {
+#[inline]
+pub(super) fn hash<K: Hash>(key: &K) -> u64 {
     BUILDER.hash_one(key)
 }

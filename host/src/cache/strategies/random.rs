@@ -1,6 +1,7 @@
 use std::hash::{BuildHasher, RandomState};
 
-use super::{Batch, EntryId, EvictionStrategy, EvictionStrategyFactory};
+use super::queues::choose;
+use crate::cache::{Batch, EntryId, EvictionStrategy, EvictionStrategyFactory};
 use crate::error::Result;
 
 /// Drops any entry, each with the same chance.
@@ -42,6 +43,14 @@ impl Random {
         taken
     }
 
+    fn victim(&mut self) -> Option<(EntryId, u64)> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let position = self.below(self.entries.len());
+        Some(self.take(position))
+    }
+
     /// A number below `bound`, by SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators",
     /// 2014) and a multiplication in place of a division (Lemire 2019; the bias is below `bound` in 2⁶⁴).
     fn below(&mut self, bound: usize) -> usize {
@@ -62,22 +71,13 @@ impl EvictionStrategy for Random {
         for &id in &batch.removed {
             self.remove(EntryId(id));
         }
-        let mut freed = 0;
-        for _ in 0..max_victims.min(self.entries.len()) {
-            if freed >= wanted {
-                break;
-            }
-            let position = self.below(self.entries.len());
-            let (id, weight) = self.take(position);
-            freed += weight;
-            victims.push(id);
-        }
+        choose(wanted, max_victims, victims, || self.victim());
         Ok(())
     }
 }
 
 #[derive(Debug)]
-pub(super) struct Factory;
+pub(in crate::cache) struct Factory;
 
 impl EvictionStrategyFactory for Factory {
     fn open(&self, _capacity: u64) -> Result<Box<dyn EvictionStrategy>> {

@@ -1,28 +1,31 @@
+use std::hash::Hash;
 use std::mem;
+use std::time::Instant;
 
 use hashbrown::HashTable;
 
 use super::chooser::Chooser;
-use super::entry::Resident;
+use super::expiries::Expiries;
 use super::read_log::ReadLog;
-use super::{Batch, EntryId};
-use crate::object::Key;
+use super::stored::Stored;
+use crate::cache::{Batch, EntryId, Steps};
 
 /// One shard of a [`SlotEngine`](super::slots::SlotEngine): entries in dense slots, and the strategy that picks which
 /// to drop.
 ///
 /// A strategy can do no more harm than to choose badly: an entry goes only if it is resident and of the right
 /// generation, enough of them go whatever the strategy answers, and one that fails is replaced.
-pub(super) struct Table {
-    capacity: u64,
+pub(in crate::cache) struct Table<K, V> {
+    limits: Limits,
     weight: u64,
     /// The slot of each key, by hash.
     index: HashTable<u32>,
-    slots: Vec<Slot>,
+    slots: Vec<Slot<K, V>>,
     free: Vec<u32>,
     /// Slots of entries removed since the last step. The batch tells of removals last, so until it is told, another
     /// entry in the slot would be taken for the one that went.
     held_back: Vec<u32>,
+    expiries: Expiries<EntryId>,
     reads: ReadLog,
     batch: Batch,
     victims: Vec<EntryId>,
@@ -30,18 +33,28 @@ pub(super) struct Table {
     evictions: u64,
     /// Where the search for an entry that the strategy did not name goes on.
     hand: usize,
+    /// With fewer entries than this every event is told in its order, and none is dropped before it must.
+    exact_below: usize,
 }
 
-#[derive(Default)]
-struct Slot {
+/// What a shard holds at most.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cache) struct Limits {
+    /// The sum of the weights.
+    pub(in crate::cache) weight: u64,
+    pub(in crate::cache) entries: usize,
+}
+
+struct Slot<K, V> {
     /// Counts the entries that were here before.
     generation: u32,
-    occupant: Option<Occupant>,
+    occupant: Option<Occupant<K, V>>,
 }
 
-struct Occupant {
+struct Occupant<K, V> {
     hash: u64,
-    resident: Resident,
+    key: K,
+    stored: Stored<V>,
 }
 
 /// How many events are told at once, at most.
@@ -55,74 +68,86 @@ const AHEAD: usize = 63;
 /// average, and a shard of fewer entries drops none before it must.
 const ENTRIES_PER_AHEAD: usize = 256;
 
-impl Table {
-    pub(super) fn new(capacity: u64, chooser: Chooser) -> Self {
+impl<K: Eq + Hash, V> Table<K, V> {
+    pub(in crate::cache) fn new(limits: Limits, steps: Steps, chooser: Chooser) -> Self {
         Self {
-            capacity,
+            limits,
             weight: 0,
             index: HashTable::new(),
             slots: Vec::new(),
             free: Vec::new(),
             held_back: Vec::new(),
+            expiries: Expiries::new(),
             reads: ReadLog::new(),
             batch: Batch::default(),
             victims: Vec::new(),
             chooser,
             evictions: 0,
             hand: 0,
+            exact_below: match steps {
+                Steps::Batched => ENTRIES_PER_AHEAD,
+                Steps::Exact => usize::MAX,
+            },
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::cache) fn len(&self) -> usize {
         self.index.len()
     }
 
-    pub(super) fn weight(&self) -> u64 {
+    pub(in crate::cache) fn weight(&self) -> u64 {
         self.weight
     }
 
-    pub(super) fn evictions(&self) -> u64 {
+    pub(in crate::cache) fn evictions(&self) -> u64 {
         self.evictions
     }
 
-    pub(super) fn strategy_failed(&self) -> bool {
+    pub(in crate::cache) fn strategy_failed(&self) -> bool {
         self.chooser.is_fallback()
     }
 
     /// The entry of a key, and whether it is time to [tell of the reads](Self::tell_reads).
-    pub(super) fn read(&self, hash: u64, key: &Key) -> Option<(Resident, bool)> {
+    #[inline]
+    pub(in crate::cache) fn read(&self, hash: u64, key: &K) -> Option<(&Stored<V>, bool)> {
         let slot = self.find(hash, key)?;
         let Slot { generation, occupant } = &self.slots[slot as usize];
-        let resident = occupant.as_ref()?.resident.clone();
-        Some((resident, self.reads.record(EntryId::new(slot, *generation))))
+        let stored = &occupant.as_ref()?.stored;
+        Some((stored, self.reads.record(EntryId::new(slot, *generation))))
     }
 
     /// Tells the strategy of the reads so far, before the log runs over.
-    pub(super) fn tell_reads(&mut self) {
+    pub(in crate::cache) fn tell_reads(&mut self) {
         self.reads.drain_into(&mut self.batch.accessed);
         self.step(0);
     }
 
-    /// Puts an entry in, in place of any of its key, and drops others to make room. Its weight is at most the capacity.
-    pub(super) fn insert(&mut self, hash: u64, resident: Resident) {
-        self.remove_if(hash, resident.key(), |_| true);
+    /// Puts an entry in, in place of any of its key, and drops others to make room. It fits the limits.
+    pub(in crate::cache) fn insert(&mut self, hash: u64, key: K, stored: Stored<V>) {
+        self.remove_if(hash, &key, |_| true);
         self.reads.drain_into(&mut self.batch.accessed);
-        let weight = resident.weight;
-        let excess = (self.weight + weight).saturating_sub(self.capacity);
-        if excess > 0 {
-            self.make_room(excess);
-        } else if self.len() < ENTRIES_PER_AHEAD && !self.batch.accessed.is_empty() {
+        let weight = stored.weight;
+        if !self.fits(weight) {
+            self.sweep();
+        }
+        if !self.fits(weight) {
+            self.make_room(weight);
+        } else if self.len() < self.exact_below && !self.batch.accessed.is_empty() {
             // A batch tells of reads behind insertions. Where every choice counts, they are told in the right order.
             self.step(0);
         } else {
             self.step_if_full();
         }
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
+            self.slots.push(Slot { generation: 0, occupant: None });
             (self.slots.len() - 1) as u32
         });
         let id = EntryId::new(slot, self.slots[slot as usize].generation);
-        self.slots[slot as usize].occupant = Some(Occupant { hash, resident });
+        if let Some(at) = stored.expires_at {
+            let slots = &self.slots;
+            self.expiries.push(at, id, self.index.len(), |id, _| resident(slots, *id));
+        }
+        self.slots[slot as usize].occupant = Some(Occupant { hash, key, stored });
         self.index.insert_unique(hash, slot, |&slot| {
             self.slots[slot as usize].occupant.as_ref().map_or(0, |occupant| occupant.hash)
         });
@@ -133,55 +158,78 @@ impl Table {
     }
 
     /// Takes the entry of a key out if it is `wanted`, and tells the strategy with the next step.
-    pub(super) fn remove_if(
+    pub(in crate::cache) fn remove_if(
         &mut self,
         hash: u64,
-        key: &Key,
-        wanted: impl FnOnce(&Resident) -> bool,
-    ) -> Option<Resident> {
+        key: &K,
+        wanted: impl FnOnce(&Stored<V>) -> bool,
+    ) -> Option<Stored<V>> {
         let slot = self.find(hash, key)?;
-        if !wanted(&self.slots[slot as usize].occupant.as_ref()?.resident) {
+        if !wanted(&self.slots[slot as usize].occupant.as_ref()?.stored) {
             return None;
         }
         self.remove(slot)
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Takes out all entries whose key is `wanted`, and returns how many there were.
+    pub(in crate::cache) fn remove_all(&mut self, wanted: impl Fn(&K) -> bool) -> u64 {
+        let mut removed = 0;
         for slot in 0..self.slots.len() {
-            self.remove(slot as u32);
+            if self.slots[slot].occupant.as_ref().is_some_and(|occupant| wanted(&occupant.key)) {
+                self.remove(slot as u32);
+                removed += 1;
+            }
         }
+        removed
     }
 
-    fn find(&self, hash: u64, key: &Key) -> Option<u32> {
+    fn find(&self, hash: u64, key: &K) -> Option<u32> {
         let is_of_key = |&slot: &u32| {
             let occupant = self.slots[slot as usize].occupant.as_ref();
-            occupant.is_some_and(|occupant| occupant.hash == hash && occupant.resident.key() == key)
+            occupant.is_some_and(|occupant| occupant.hash == hash && occupant.key == *key)
         };
         self.index.find(hash, is_of_key).copied()
     }
 
+    fn fits(&self, weight: u64) -> bool {
+        self.weight + weight <= self.limits.weight && self.len() < self.limits.entries
+    }
+
+    /// Takes out what has expired, which is dropped before anything that still serves.
+    fn sweep(&mut self) {
+        if self.expiries.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(id) = self.expiries.pop(now) {
+            if resident(&self.slots, id) {
+                self.remove(id.slot());
+            }
+        }
+    }
+
     /// Takes an entry out for another reason than the strategy's choice.
-    fn remove(&mut self, slot: u32) -> Option<Resident> {
+    fn remove(&mut self, slot: u32) -> Option<Stored<V>> {
         // The log must not name an entry whose removal was told.
         self.reads.drain_into(&mut self.batch.accessed);
         let id = EntryId::new(slot, self.slots[slot as usize].generation);
-        let resident = self.vacate(slot)?;
+        let stored = self.vacate(slot)?;
         self.batch.removed.push(id.0);
         self.held_back.push(slot);
         self.step_if_full();
-        Some(resident)
+        Some(stored)
     }
 
     /// Empties a slot. Whoever calls it decides when the slot may be used again.
-    fn vacate(&mut self, slot: u32) -> Option<Resident> {
+    fn vacate(&mut self, slot: u32) -> Option<Stored<V>> {
         let Slot { generation, occupant } = &mut self.slots[slot as usize];
-        let Occupant { hash, resident } = occupant.take()?;
+        let Occupant { hash, key: _, stored } = occupant.take()?;
         *generation = generation.wrapping_add(1);
         if let Ok(found) = self.index.find_entry(hash, |&other| other == slot) {
             found.remove();
         }
-        self.weight -= resident.weight;
-        Some(resident)
+        self.weight -= stored.weight;
+        Some(stored)
     }
 
     fn step_if_full(&mut self) {
@@ -190,27 +238,26 @@ impl Table {
         }
     }
 
-    /// Drops entries that weigh at least `excess` together: those that the strategy names, and others if it names too
-    /// few.
-    fn make_room(&mut self, excess: u64) {
-        let ahead = (self.len() / ENTRIES_PER_AHEAD).min(AHEAD) as u64;
+    /// Drops entries until one of this weight fits: those that the strategy names, and others if it names too few.
+    fn make_room(&mut self, weight: u64) {
+        let ahead = if self.len() < self.exact_below { 0 } else { (self.len() / ENTRIES_PER_AHEAD).min(AHEAD) as u64 };
         let mean_weight = self.weight / self.len().max(1) as u64;
-        let mut freed = self.step(excess + ahead * mean_weight);
-        while freed < excess {
-            let more = self.step(excess - freed);
-            if more == 0 {
-                break;
-            }
-            freed += more;
+        let mut freed = self.step(self.excess(weight) + ahead * mean_weight);
+        while freed > 0 && !self.fits(weight) {
+            freed = self.step(self.excess(weight));
         }
-        while freed < excess && self.len() > 0 {
+        while !self.fits(weight) && self.len() > 0 {
             let slot = self.hand % self.slots.len();
             self.hand = slot + 1;
-            if let Some(dropped) = self.remove(slot as u32) {
-                freed += dropped.weight;
+            if self.remove(slot as u32).is_some() {
                 self.evictions += 1;
             }
         }
+    }
+
+    /// How much must go for an entry of this weight to fit; at least one entry.
+    fn excess(&self, weight: u64) -> u64 {
+        (self.weight + weight).saturating_sub(self.limits.weight).max(1)
     }
 
     /// Tells the strategy what happened, and drops what it names until that weighs `wanted`. Returns the weight of what
@@ -227,8 +274,9 @@ impl Table {
             if freed >= wanted {
                 break;
             }
-            let resident = self.slots.get(id.slot() as usize).is_some_and(|slot| slot.generation == id.generation());
-            if resident && let Some(dropped) = self.vacate(id.slot()) {
+            if resident(&self.slots, id)
+                && let Some(dropped) = self.vacate(id.slot())
+            {
                 self.free.push(id.slot());
                 self.evictions += 1;
                 freed += dropped.weight;
@@ -239,14 +287,18 @@ impl Table {
     }
 }
 
-/// Everything that is there, as if it came in just now.
-fn residents(slots: &[Slot]) -> Batch {
+fn resident<K, V>(slots: &[Slot<K, V>], id: EntryId) -> bool {
+    slots.get(id.slot() as usize).is_some_and(|slot| slot.generation == id.generation() && slot.occupant.is_some())
+}
+
+/// Everything that is there, by slot, as if it came in just now.
+fn residents<K, V>(slots: &[Slot<K, V>]) -> Batch {
     let mut residents = Batch::default();
     for (slot, Slot { generation, occupant }) in slots.iter().enumerate() {
-        if let Some(Occupant { hash, resident }) = occupant {
+        if let Some(Occupant { hash, stored, .. }) = occupant {
             residents.inserted.push(EntryId::new(slot as u32, *generation).0);
             residents.hashes.push(*hash);
-            residents.weights.push(resident.weight);
+            residents.weights.push(stored.weight);
         }
     }
     residents

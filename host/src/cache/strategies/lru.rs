@@ -1,0 +1,34 @@
+use super::queues::{Queues, choose};
+use crate::cache::{Batch, EntryId, EvictionStrategy};
+use crate::error::Result;
+
+/// Drops the entry that was not read for longest.
+#[derive(Debug)]
+struct Lru {
+    /// One row: the entry that was not read for longest comes first.
+    queue: Queues,
+}
+
+impl Lru {
+    fn new(_capacity: u64) -> Self {
+        Self { queue: Queues::new(1) }
+    }
+}
+
+impl EvictionStrategy for Lru {
+    fn step(&mut self, batch: &Batch, wanted: u64, max_victims: usize, victims: &mut Vec<EntryId>) -> Result<()> {
+        for (&id, &weight) in batch.inserted.iter().zip(&batch.weights) {
+            self.queue.push_back(0, EntryId(id), weight);
+        }
+        for &id in &batch.accessed {
+            self.queue.move_to_back(0, EntryId(id));
+        }
+        for &id in &batch.removed {
+            self.queue.remove(EntryId(id));
+        }
+        choose(wanted, max_victims, victims, || self.queue.pop_front(0));
+        Ok(())
+    }
+}
+
+super::factory!(Lru);
