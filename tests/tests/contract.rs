@@ -109,6 +109,10 @@ async fn parts(runtime: &Runtime) -> Vec<(&'static str, Part)> {
         ("lru", strategy(&EvictionPolicy::Lru, true)),
         ("fifo", strategy(&EvictionPolicy::Fifo, true)),
         ("random", strategy(&EvictionPolicy::Random, false)),
+        ("lfu", strategy(&EvictionPolicy::Lfu, true)),
+        ("sieve", strategy(&EvictionPolicy::Sieve, true)),
+        ("clock", strategy(&EvictionPolicy::Clock, true)),
+        ("s3-fifo", strategy(&EvictionPolicy::S3Fifo, true)),
         ("sieve, plugin", plugin("sieve", Value::Null).await),
         ("retention, plugin", plugin("retention", retention()).await),
     ]

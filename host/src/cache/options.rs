@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::EvictionStrategyFactory;
-use super::strategies::{fifo, lfu, lru, random, s3_fifo, sieve};
+use super::strategies::{clock, fifo, lfu, lru, random, s3_fifo, sieve};
 
 /// How a [`Cache`](super::Cache) is set up.
 #[derive(Clone, Debug)]
@@ -64,6 +64,8 @@ pub enum EvictionPolicy {
     Lfu,
     /// The oldest entry that was not read since a hand last passed it.
     Sieve,
+    /// The first entry by place that was not read since a hand last passed it. It also stands in for strategies that fail.
+    Clock,
     /// Newcomers first, unless they are read twice while they are new.
     S3Fifo,
     /// Strategies of other making, such as a plugin's.
@@ -82,6 +84,7 @@ impl EvictionPolicy {
             Self::Random => Arc::new(random::Factory),
             Self::Lfu => Arc::new(lfu::Factory),
             Self::Sieve => Arc::new(sieve::Factory),
+            Self::Clock => Arc::new(clock::Factory),
             Self::S3Fifo => Arc::new(s3_fifo::Factory),
             Self::Custom(factory) => Arc::clone(factory),
         })

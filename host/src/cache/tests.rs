@@ -31,6 +31,7 @@ fn config(size_limit: u64, policy: &str) -> CacheConfig {
         "random" => EvictionPolicy::Random,
         "lfu" => EvictionPolicy::Lfu,
         "sieve" => EvictionPolicy::Sieve,
+        "clock" => EvictionPolicy::Clock,
         "s3-fifo" => EvictionPolicy::S3Fifo,
         _ => EvictionPolicy::Default,
     };
@@ -38,7 +39,7 @@ fn config(size_limit: u64, policy: &str) -> CacheConfig {
 }
 
 /// Every policy that is built in.
-const POLICIES: [&str; 7] = ["default", "lru", "fifo", "random", "lfu", "sieve", "s3-fifo"];
+const POLICIES: [&str; 8] = ["default", "lru", "fifo", "random", "lfu", "sieve", "clock", "s3-fifo"];
 
 /// The entry that the cache has for a key, without counting a read.
 fn peek(cache: &CacheManager, number: usize) -> Option<CacheEntry> {

@@ -64,6 +64,8 @@ pub enum EvictionPolicy {
     Lfu,
     /// The oldest that was not read since a hand last passed it.
     Sieve,
+    /// The first by place that was not read since a hand last passed it.
+    Clock,
     /// Newcomers first, unless they are read twice while they are new.
     S3Fifo,
     /// What the plugin of this name chooses.
@@ -72,7 +74,7 @@ pub enum EvictionPolicy {
 
 impl EvictionPolicy {
     /// The words that name what is built in, and so no plugin.
-    pub const BUILT_IN: [&str; 7] = ["default", "lru", "fifo", "random", "lfu", "sieve", "s3-fifo"];
+    pub const BUILT_IN: [&str; 8] = ["default", "lru", "fifo", "random", "lfu", "sieve", "clock", "s3-fifo"];
 }
 
 impl FromStr for EvictionPolicy {
@@ -86,6 +88,7 @@ impl FromStr for EvictionPolicy {
             "random" => Self::Random,
             "lfu" => Self::Lfu,
             "sieve" => Self::Sieve,
+            "clock" => Self::Clock,
             "s3-fifo" => Self::S3Fifo,
             name => Self::Custom(name.parse().map_err(|_| format!("{text:?} is not {}", Self::EXPECTED))?),
         })
@@ -101,6 +104,7 @@ impl fmt::Display for EvictionPolicy {
             Self::Random => "random",
             Self::Lfu => "lfu",
             Self::Sieve => "sieve",
+            Self::Clock => "clock",
             Self::S3Fifo => "s3-fifo",
             Self::Custom(name) => name.as_str(),
         })
@@ -109,7 +113,7 @@ impl fmt::Display for EvictionPolicy {
 
 impl Scalar for EvictionPolicy {
     const EXPECTED: &'static str =
-        "an eviction policy: default, lru, fifo, random, lfu, sieve, s3-fifo or the name of a plugin";
+        "an eviction policy: default, lru, fifo, random, lfu, sieve, clock, s3-fifo or the name of a plugin";
     const PATTERN: &'static str = PluginName::PATTERN;
 }
 

@@ -171,8 +171,8 @@ fn the_checks_across_the_file_say_where() {
              `plugins`",
         ),
         (
-            "plugins: { clock: { path: a } }\nstores:\n  one: { provider_type: file, cache: { eviction_policy: clok } }\n",
-            "larder.yaml:3:40: stores.one.cache.eviction_policy: there is no plugin `clok` (did you mean `clock`?); \
+            "plugins: { steady: { path: a } }\nstores:\n  one: { provider_type: file, cache: { eviction_policy: stedy } }\n",
+            "larder.yaml:3:40: stores.one.cache.eviction_policy: there is no plugin `stedy` (did you mean `steady`?); \
              define it under `plugins`",
         ),
         (

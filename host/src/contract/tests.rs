@@ -112,6 +112,16 @@ fn the_document_lists_every_promise() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_native_strategies_keep_their_contract() {
+    use crate::cache::EvictionPolicy::{Clock, Fifo, Lfu, Lru, S3Fifo, Sieve};
+    for policy in [Lru, Fifo, Lfu, Sieve, Clock, S3Fifo] {
+        let native = eviction::Native { factory: policy.strategy().unwrap(), is_deterministic: true };
+        let report = check("native", &Part::Eviction(Arc::new(native)), &Options::default()).await;
+        assert_eq!(report.counts().broken, 0, "{policy:?}: {report}");
+    }
+}
+
 /// Every choice is drawn anew: a strategy that is not what it claims.
 #[tokio::test(flavor = "multi_thread")]
 async fn chance_is_found_out() {

@@ -158,6 +158,7 @@ impl<'a> Assembly<'a> {
             EvictionPolicy::Random => cache::EvictionPolicy::Random,
             EvictionPolicy::Lfu => cache::EvictionPolicy::Lfu,
             EvictionPolicy::Sieve => cache::EvictionPolicy::Sieve,
+            EvictionPolicy::Clock => cache::EvictionPolicy::Clock,
             EvictionPolicy::S3Fifo => cache::EvictionPolicy::S3Fifo,
             EvictionPolicy::Custom(plugin) => {
                 let factory = self.plugin(plugin, store, Plugin::eviction).await?;

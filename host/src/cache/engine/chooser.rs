@@ -115,7 +115,7 @@ impl Chooser {
     ) {
         let Err(error) = self.strategy.get_mut().step(batch, wanted, max_victims, victims) else { return };
         tracing::warn!(kind = error.kind(), "an eviction strategy failed, and CLOCK stands in for it: {error}");
-        let mut clock = Clock::default();
+        let mut clock = Clock::new(self.capacity);
         victims.clear();
         // It can not fail.
         drop(clock.step(&residents(), wanted, max_victims, victims));

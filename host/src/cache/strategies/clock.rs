@@ -6,7 +6,7 @@ use crate::error::Result;
 ///
 /// CLOCK, or second chance (Corbató, *A paging experiment with the Multics system*, 1969). It is what stands in for a
 /// strategy that failed, since of all there are it is made soonest of what is there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::cache) struct Clock {
     frames: Vec<Frame>,
     hand: usize,
@@ -22,6 +22,10 @@ struct Frame {
 }
 
 impl Clock {
+    pub(in crate::cache) fn new(_capacity: u64) -> Self {
+        Self { frames: Vec::new(), hand: 0, residents: 0 }
+    }
+
     fn frame(&mut self, id: EntryId) -> Option<&mut Frame> {
         let frame = self.frames.get_mut(id.slot() as usize)?;
         (frame.weight > 0 && frame.generation == id.generation()).then_some(frame)
@@ -79,3 +83,5 @@ impl EvictionStrategy for Clock {
         Ok(())
     }
 }
+
+super::factory!(Clock);
