@@ -19,18 +19,28 @@ use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
+use crate::cache::{CacheReport, TopKeys};
 use crate::error::{Error, Result};
 use crate::host::{PluginReport, ReloadReport};
 use crate::object::{
     AttributeChanges, Body, ByteRange, ByteStream, ETag, Key, Object, StorageMetadata, StoreName, Timestamp,
 };
 use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
-use crate::wire::{self, ErrorBody, ObjectHead, PageBody, PutHead, StoreEntry, UsageBody};
+use crate::wire::{self, CacheBody, ErrorBody, InvalidatedBody, ObjectHead, PageBody, PutHead, StoreEntry, UsageBody};
 
 /// The largest answer without an object in it: a page of 1000 objects with all attributes at their limits stays below.
 const MAX_ANSWER: usize = 512 * 1024 * 1024;
 
 type HttpBody = UnsyncBoxBody<Bytes, Error>;
+
+/// What a cache is to forget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invalidation {
+    /// One key.
+    Key(Key),
+    /// All keys that begin with this; empty for all there are.
+    Prefix(String),
+}
 
 /// A running host.
 #[derive(Clone)]
@@ -78,6 +88,37 @@ impl RemoteHost {
     /// As [`stores`](Self::stores); [`Error::InvalidInput`] if its configuration is none any more.
     pub async fn reload(&self) -> Result<ReloadReport> {
         read_json(self.ask(Method::POST, "/reload").await?).await
+    }
+
+    /// How the cache of each store that has one is set up, what it has done and what it holds.
+    ///
+    /// # Errors
+    /// As [`stores`](Self::stores).
+    pub async fn caches(&self) -> Result<Vec<(StoreName, CacheReport)>> {
+        let caches: Vec<CacheBody> = read_json(self.ask(Method::GET, "/caches").await?).await?;
+        Ok(caches.into_iter().map(|cache| (cache.store, cache.report)).collect())
+    }
+
+    /// The keys of a store that were read most in the last minute or two, as estimated from a sample; 1 to 256 of them.
+    ///
+    /// # Errors
+    /// As [`stores`](Self::stores); [`Error::InvalidInput`] if there is no such store, or it has no cache.
+    pub async fn top_keys(&self, store: &StoreName, limit: usize) -> Result<TopKeys> {
+        read_json(self.ask(Method::GET, &format!("/caches/{store}/top?limit={limit}")).await?).await
+    }
+
+    /// Has the cache of a store forget what it knows, and returns of how many keys that was.
+    ///
+    /// # Errors
+    /// As [`top_keys`](Self::top_keys).
+    pub async fn invalidate(&self, store: &StoreName, what: &Invalidation) -> Result<u64> {
+        let (name, value) = match what {
+            Invalidation::Key(key) => ("key", key.as_str()),
+            Invalidation::Prefix(prefix) => ("prefix", prefix.as_str()),
+        };
+        let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
+        let answer = self.ask(Method::DELETE, &format!("/caches/{store}?{name}={value}")).await?;
+        Ok(read_json::<InvalidatedBody>(answer).await?.keys)
     }
 
     async fn ask(&self, method: Method, path: &str) -> Result<Response<Incoming>> {

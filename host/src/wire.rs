@@ -12,6 +12,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::cache::CacheReport;
 use crate::error::{Error, Result};
 use crate::object::{Attributes, ByteRange, ByteStream, ETag, Key, StorageMetadata, StoreName, Timestamp};
 use crate::provider::{Condition, Page, Stamp, StoreOptions, Usage};
@@ -133,6 +134,20 @@ impl From<PageBody> for Page {
     fn from(PageBody { objects, more }: PageBody) -> Self {
         Self { objects, more }
     }
+}
+
+/// The cache of a store.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CacheBody {
+    pub(crate) store: StoreName,
+    #[serde(flatten)]
+    pub(crate) report: CacheReport,
+}
+
+/// Of how many keys a cache forgot what it knew.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct InvalidatedBody {
+    pub(crate) keys: u64,
 }
 
 /// [`Usage`].

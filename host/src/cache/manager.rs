@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::engine::shards;
-use super::{Cache, CacheConfig, CacheEntry, CacheOptions, CacheStats, Steps};
+use super::hot_keys::{HotKeys, TopKeys};
+use super::{Cache, CacheConfig, CacheEntry, CacheOptions, CacheReport, CacheStats, Steps};
 use crate::error::Result;
 use crate::object::Key;
 
@@ -11,9 +12,10 @@ use crate::object::Key;
 #[derive(Debug)]
 pub struct CacheManager {
     cache: Cache<Key, Cached>,
-    ttl: Option<Duration>,
-    negative_ttl: Option<Duration>,
+    config: CacheConfig,
+    shards: usize,
     entry_limit: u64,
+    hot_keys: HotKeys,
 }
 
 /// What a cache knows of a key.
@@ -40,19 +42,20 @@ impl CacheManager {
     /// # Errors
     /// What a strategy of other making answers when it is opened for a shard.
     pub fn new(config: &CacheConfig) -> Result<Self> {
-        let &CacheConfig { size_limit, max_entries, ttl, negative_ttl, ref eviction_policy, entry_limit } = config;
+        let &CacheConfig { size_limit, max_entries, ref eviction_policy, entry_limit, .. } = config;
         let (capacity, entry_limit) = (size_limit.as_u64(), entry_limit.as_u64());
         let by_size = shards(capacity, MIN_SHARD.max(entry_limit.saturating_mul(MIN_LARGEST)));
         let by_entries = max_entries.map_or(by_size, |most| shards(most, MIN_ENTRIES));
+        let shards = by_size.min(by_entries);
         let cache = Cache::new(&CacheOptions {
             capacity,
             max_entries,
-            shards: by_size.min(by_entries),
+            shards,
             estimated_entries: capacity / TYPICAL_WEIGHT,
             eviction_policy: eviction_policy.clone(),
             steps: Steps::Batched,
         })?;
-        Ok(Self { cache, ttl, negative_ttl, entry_limit })
+        Ok(Self { cache, config: config.clone(), shards, entry_limit, hot_keys: HotKeys::new() })
     }
 
     /// Objects of more bytes are not cached.
@@ -63,7 +66,9 @@ impl CacheManager {
     /// What is known of a key, whose entry then counts as read.
     #[inline]
     pub fn get(&self, key: &Key) -> Option<Cached> {
-        self.cache.get(key)
+        let found = self.cache.get(key);
+        self.hot_keys.note(key, found.is_some());
+        found
     }
 
     /// What is known of a key, as [`get`](Self::get), without counting a hit or a miss.
@@ -75,7 +80,7 @@ impl CacheManager {
     /// Keeps an entry under the key in its metadata, in place of what was known of it, for the cache's TTL. One that is
     /// too large is not kept, and neither is what was known.
     pub fn insert(&self, entry: CacheEntry) {
-        self.put(entry, self.ttl);
+        self.put(entry, self.config.ttl);
     }
 
     /// Keeps an entry as [`insert`](Self::insert), for `ttl` in place of the cache's.
@@ -99,7 +104,7 @@ impl CacheManager {
 
     /// Remembers that there is no object under a key, if the cache does so at all.
     pub fn insert_absent(&self, key: &Key) {
-        if let Some(ttl) = self.negative_ttl {
+        if let Some(ttl) = self.config.negative_ttl {
             self.cache.insert_for(key.clone(), Cached::Absent, CacheEntry::weight_of_none(key), ttl);
         }
     }
@@ -110,6 +115,11 @@ impl CacheManager {
             Cached::Entry(entry) => Some(entry),
             Cached::Absent => None,
         }
+    }
+
+    /// Forgets what is known of a key, and says whether anything was.
+    pub fn forget(&self, key: &Key) -> bool {
+        self.cache.remove(key).is_some()
     }
 
     /// Forgets what is known of all keys that begin with `prefix`, and returns how many these were. It looks at every
@@ -126,5 +136,25 @@ impl CacheManager {
     /// The figures as they are now. Keys without an object count as entries, and as hits.
     pub fn stats(&self) -> CacheStats {
         self.cache.stats()
+    }
+
+    /// How it is set up, and the figures as they are now.
+    pub fn report(&self) -> CacheReport {
+        let &CacheConfig { size_limit, max_entries, ttl, negative_ttl, ref eviction_policy, .. } = &self.config;
+        CacheReport {
+            eviction_policy: eviction_policy.name(),
+            size_limit: size_limit.as_u64(),
+            max_entries,
+            entry_limit: self.entry_limit,
+            ttl_seconds: ttl.map(|ttl| ttl.as_secs_f64()),
+            negative_ttl_seconds: negative_ttl.map(|ttl| ttl.as_secs_f64()),
+            shards: self.shards,
+            stats: self.stats(),
+        }
+    }
+
+    /// The `limit` keys that were read most in the last minute or two, as estimated from a sample.
+    pub fn top(&self, limit: usize) -> TopKeys {
+        self.hot_keys.top(limit)
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::engine::{Chooser, Limits, Stored, Table};
 use super::{Batch, EntryId, EvictionStrategy, EvictionStrategyFactory, Steps};
@@ -14,7 +14,7 @@ use crate::counter::Counter;
 use crate::error::Result;
 
 /// What a strategy that is monitored comes to, beside the one that decides.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Monitored {
     /// Requests that both were told of: a read that was a hit, or an entry that came in since it was none.
     pub requests: u64,
@@ -52,6 +52,10 @@ pub(super) struct Factory {
 }
 
 impl EvictionStrategyFactory for Factory {
+    fn name(&self) -> &str {
+        self.decides.name()
+    }
+
     fn open(&self, capacity: u64) -> Result<Box<dyn EvictionStrategy>> {
         let decides = self.decides.open(capacity)?;
         let shadow = Shadow::new(capacity, self.steps, Chooser::open(Arc::clone(&self.monitored), capacity)?);

@@ -75,6 +75,17 @@ pub enum EvictionPolicy {
 }
 
 impl EvictionPolicy {
+    /// The word for it in the configuration. Of two of which one decides nothing, both.
+    pub fn name(&self) -> String {
+        match (self, self.strategy()) {
+            (Self::Monitored(monitored), Some(decides)) => {
+                format!("{}, {} monitored", decides.name(), monitored.name())
+            }
+            (_, Some(factory)) => factory.name().to_owned(),
+            (_, None) => "default".to_owned(),
+        }
+    }
+
     /// What makes the strategies that decide; none for the default, which is a cache of its own.
     pub fn strategy(&self) -> Option<Arc<dyn EvictionStrategyFactory>> {
         Some(match self {

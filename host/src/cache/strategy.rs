@@ -100,6 +100,9 @@ pub trait EvictionStrategy: fmt::Debug + Send + 'static {
 
 /// Makes a strategy for each shard.
 pub trait EvictionStrategyFactory: fmt::Debug + Send + Sync + 'static {
+    /// What the strategies are called, for people: the word in the configuration.
+    fn name(&self) -> &str;
+
     /// A strategy for a shard whose weights may sum to `capacity`.
     ///
     /// # Errors

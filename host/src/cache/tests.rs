@@ -90,6 +90,10 @@ impl std::fmt::Debug for AskingStrategy {
 }
 
 impl EvictionStrategyFactory for Asking {
+    fn name(&self) -> &str {
+        "asking"
+    }
+
     fn open(&self, _capacity: u64) -> Result<Box<dyn EvictionStrategy>> {
         Ok(Box::new(AskingStrategy(Arc::clone(&self.0), Vec::new())))
     }
@@ -274,6 +278,10 @@ fn a_strategy_that_fails_is_replaced_and_nothing_is_lost() {
 struct Recorder(Arc<Mutex<Vec<Batch>>>);
 
 impl EvictionStrategyFactory for Recorder {
+    fn name(&self) -> &str {
+        "recorder"
+    }
+
     fn open(&self, _capacity: u64) -> Result<Box<dyn EvictionStrategy>> {
         Ok(Box::new(self.clone()))
     }

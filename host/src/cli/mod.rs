@@ -5,6 +5,7 @@
 //! host that runs on it.
 
 mod address;
+mod cache;
 mod completions;
 mod config;
 mod content;
@@ -131,6 +132,7 @@ enum Command {
     Stat(stat::Stat),
     Tag(tag::Tag),
     Plugin(plugin::PluginCommand),
+    Cache(cache::CacheCommand),
     Config(config::ConfigCommand),
     Completions(completions::Completions),
 }
@@ -147,6 +149,7 @@ impl Command {
             Self::Stat(stat) => stat.run(context).await,
             Self::Tag(tag) => tag.run(context).await,
             Self::Plugin(plugin) => plugin.run(context).await,
+            Self::Cache(cache) => cache.run(context).await,
             Self::Config(config) => config.run(context),
             Self::Completions(completions) => completions.run(context),
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
+use super::context::Context;
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use crate::client::RemoteHost;
@@ -130,6 +131,14 @@ pub(super) fn running_host(config: &Config) -> Result<Option<RemoteHost>, Failur
         return Ok(None);
     }
     Ok(RunFile::read(&config.data_dir).map(|run| RemoteHost::new(run.admin, run.token)))
+}
+
+/// The host that runs on the configuration's data, or that there is none.
+pub(super) fn host_at_work(context: &Context) -> Result<RemoteHost, Failure> {
+    running_host(&context.config()?)?.ok_or_else(|| {
+        Failure::new(Exit::Unavailable, "unavailable", "no host runs on this configuration's data")
+            .with_hint("larder serve starts one, and loads what is there")
+    })
 }
 
 fn not_opened(error: HostError) -> Failure {

@@ -204,6 +204,11 @@ pub(super) fn size(bytes: u64) -> impl Display {
     ByteSize(bytes).display().iec()
 }
 
+/// A share between 0 and 1 for people, such as `12.5 %`.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
 /// A moment for people, to the second, in UTC.
 pub(super) fn moment(timestamp: Timestamp) -> impl Display {
     timestamp.format("%Y-%m-%d %H:%M:%SZ")

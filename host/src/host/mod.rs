@@ -192,6 +192,11 @@ impl Host {
         served.map(|store| (store.manager.clone(), store.created_at)).collect()
     }
 
+    /// All stores, in order of name, also those that no front door serves.
+    pub fn all_stores(&self) -> Vec<StorageManager> {
+        self.stores.read().values().map(|store| store.manager.clone()).collect()
+    }
+
     /// Makes a store as the configuration's `new_buckets` says.
     ///
     /// # Errors

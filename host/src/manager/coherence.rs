@@ -115,12 +115,12 @@ impl Coherence {
         answer
     }
 
-    /// Forgets what is known of a key, and has no load that began before bring it back.
-    pub(super) fn invalidate(&self, key: &Key) {
+    /// Forgets what is known of a key, and says whether anything was; no load that began before brings it back.
+    pub(super) fn invalidate(&self, key: &Key) -> bool {
         let mut stripe = self.stripe(key);
         stripe.sequence += 1;
         stripe.flights.remove(key);
-        self.cache.remove(key);
+        self.cache.forget(key)
     }
 
     /// As [`invalidate`](Self::invalidate), for all keys that begin with `prefix`. Returns of how many something was known.

@@ -171,11 +171,10 @@ impl StorageManager {
         }
     }
 
-    /// Has the cache forget what it knows of a key: the next read goes to the provider. For stores that others write to.
-    pub fn invalidate(&self, key: &Key) {
-        if let Some(coherence) = &self.0.coherence {
-            coherence.invalidate(key);
-        }
+    /// Has the cache forget what it knows of a key, and says whether it knew anything: the next read goes to the provider.
+    /// For stores that others write to.
+    pub fn invalidate(&self, key: &Key) -> bool {
+        self.0.coherence.as_ref().is_some_and(|coherence| coherence.invalidate(key))
     }
 
     /// Has the cache forget what it knows of all keys that begin with `prefix`, or of all keys if that is empty, and

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 
 /// Makes a strategy that is a component, for each shard one.
 pub(super) struct PluginEvictionFactory {
+    name: Arc<str>,
     template: ArcSwap<EvictionTemplate>,
     /// How often the template was replaced or reset.
     generation: AtomicU64,
@@ -30,7 +31,8 @@ pub(super) struct EvictionTemplate {
 
 impl PluginEvictionFactory {
     pub(super) fn new(template: Arc<EvictionTemplate>) -> Self {
-        Self { template: ArcSwap::new(template), generation: AtomicU64::new(0) }
+        let name = Arc::clone(&template.plugin.supervisor.plugin);
+        Self { name, template: ArcSwap::new(template), generation: AtomicU64::new(0) }
     }
 
     /// Has shards go over to strategies made of another template.
@@ -57,6 +59,10 @@ impl fmt::Debug for PluginEvictionFactory {
 }
 
 impl EvictionStrategyFactory for PluginEvictionFactory {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn open(&self, capacity: u64) -> Result<Box<dyn EvictionStrategy>> {
         self.template.load_full().open(capacity).map(|strategy| Box::new(strategy) as _)
     }

@@ -1,4 +1,4 @@
-//! The admin listener: metrics, health, plugins, and the object API.
+//! The admin listener: metrics, health, plugins, caches, and the object API.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::caches::{self, Caches};
 use super::objects::{self, Failure};
 use super::plugins::{self, Plugins};
 use super::stores::Stores;
@@ -28,6 +29,8 @@ pub struct AdminOptions {
     pub stores: Arc<dyn Stores>,
     /// The plugins at work.
     pub plugins: Arc<dyn Plugins>,
+    /// The caches of the stores.
+    pub caches: Arc<dyn Caches>,
     /// The metrics, in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Asks each part of the host how it is.
@@ -43,11 +46,13 @@ impl fmt::Debug for AdminOptions {
 }
 
 /// The routes of the admin listener: `/metrics`, `/healthz` (the process answers), `/readyz` (200 if every part works,
-/// else 503, with the state of each as JSON), and the object API and the plugins under `/v1`, which ask for the token.
+/// else 503, with the state of each as JSON), and the object API, the plugins and the caches under `/v1`, which ask for the token.
 pub(super) fn routes(options: AdminOptions) -> Router {
     // Digests are compared, so that the time it takes says nothing about how much of a token was right.
     let expected: Arc<[u8]> = Arc::from(&*Sha256::digest(&options.token));
-    let api = objects::routes(Arc::clone(&options.stores)).merge(plugins::routes(Arc::clone(&options.plugins)));
+    let api = objects::routes(Arc::clone(&options.stores))
+        .merge(plugins::routes(Arc::clone(&options.plugins)))
+        .merge(caches::routes(Arc::clone(&options.caches)));
     let api = api.route_layer(from_fn_with_state(expected, require_token));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))

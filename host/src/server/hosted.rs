@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::Stores;
+use super::{Caches, Stores};
 use crate::error::Result;
 use crate::host::Host;
+use crate::manager::StorageManager;
 use crate::object::{StoreName, Timestamp};
 use crate::provider::StorageProvider;
 
@@ -26,5 +27,11 @@ impl Stores for Host {
 
     async fn remove(&self, name: &StoreName) -> Result<()> {
         self.remove_store(name).await
+    }
+}
+
+impl Caches for Host {
+    fn stores(&self) -> Vec<StorageManager> {
+        self.all_stores()
     }
 }

@@ -1,6 +1,7 @@
 //! Front doors over HTTP: S3, and the admin listener beside it.
 
 mod admin;
+mod caches;
 mod hosted;
 mod listener;
 mod objects;
@@ -18,6 +19,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio_util::sync::CancellationToken;
 
 pub use admin::AdminOptions;
+pub use caches::Caches;
 pub use listener::Limits;
 pub use plugins::Plugins;
 pub use stores::Stores;

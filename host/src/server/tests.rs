@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytesize::ByteSize;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,9 +11,12 @@ use tokio::net::TcpStream;
 
 use super::s3::{Credential, S3Options};
 use super::*;
-use crate::client::RemoteHost;
+use crate::cache::{CacheConfig, CacheManager, EvictionPolicy};
+use crate::client::{Invalidation, RemoteHost};
 use crate::contract::{self, Options, Part, provider::Subject};
 use crate::host::{PartHealth, PluginReport, Readiness, ReloadReport};
+use crate::manager::StorageManager;
+use crate::monitor::StorageMonitor;
 use crate::object::{Body, Key, StoreName, Timestamp, now};
 use crate::provider::memory::MemoryStorageProvider;
 use crate::provider::{StorageProvider, StoreOptions};
@@ -46,6 +50,7 @@ struct Running {
     s3: SocketAddr,
     admin: SocketAddr,
     stores: Arc<Shelves>,
+    caches: Arc<TwoStores>,
     stop: CancellationToken,
     _dir: tempfile::TempDir,
 }
@@ -64,6 +69,28 @@ fn options(dir: &tempfile::TempDir, credentials: Vec<Credential>) -> ServerOptio
 
 #[derive(Debug)]
 struct NoPlugins;
+
+/// A store with a cache, and one without.
+#[derive(Debug)]
+struct TwoStores([StorageManager; 2]);
+
+impl Caches for TwoStores {
+    fn stores(&self) -> Vec<StorageManager> {
+        self.0.to_vec()
+    }
+}
+
+fn two_stores() -> TwoStores {
+    let monitor = StorageMonitor::new().unwrap();
+    let store = |name: &str, cache: Option<CacheConfig>| {
+        let name = StoreName::new(name).unwrap();
+        let monitor = monitor.store(&name);
+        let cache = cache.map(|config| CacheManager::new(&config).unwrap());
+        StorageManager::new(name, Arc::new(MemoryStorageProvider::new()), cache, monitor)
+    };
+    let config = CacheConfig { eviction_policy: EvictionPolicy::Lru, ..CacheConfig::new(ByteSize::mib(1)) };
+    TwoStores([store("documents", Some(config)), store("scratch", None)])
+}
 
 #[async_trait]
 impl Plugins for NoPlugins {
@@ -86,9 +113,11 @@ async fn start(credentials: Vec<Credential>) -> Running {
     let (s3, admin) = (server.s3_address(), server.admin_address());
     let stores = Arc::new(Shelves::default());
     stores.create(&StoreName::new("documents").unwrap()).await.unwrap();
+    let caches = Arc::new(two_stores());
     let admin_options = AdminOptions {
         stores: Arc::<Shelves>::clone(&stores),
         plugins: Arc::new(NoPlugins),
+        caches: Arc::<TwoStores>::clone(&caches),
         metrics: Arc::new(|| "larder_up 1\n".to_owned()),
         readiness: Arc::new(|| {
             let part = PartHealth { name: "documents".into(), ready: false, message: Some("asleep".into()) };
@@ -100,7 +129,7 @@ async fn start(credentials: Vec<Credential>) -> Running {
     let stopped = stop.clone();
     let served = Arc::<Shelves>::clone(&stores);
     tokio::spawn(async move { server.run(served, admin_options, stopped.cancelled()).await });
-    Running { s3, admin, stores, stop, _dir: dir }
+    Running { s3, admin, stores, caches, stop, _dir: dir }
 }
 
 fn key_pair() -> Vec<Credential> {
@@ -228,4 +257,36 @@ async fn a_store_of_a_running_host_keeps_the_contract() {
     let subject = Remote { running: start(vec![]).await, opened: AtomicUsize::new(0) };
     let report = contract::check("remote", &Part::Provider(Arc::new(subject)), &Options::default()).await;
     assert!(report.counts().kept > 100 && report.counts().broken == 0, "{report}");
+}
+
+#[tokio::test]
+async fn caches_are_seen_and_cleared_over_http() {
+    let running = start(vec![]).await;
+    let host = RemoteHost::new(running.admin, "the-token");
+    let (cached, uncached) = (StoreName::new("documents").unwrap(), StoreName::new("scratch").unwrap());
+    let store = &running.caches.0[0];
+    for text in ["a/1", "a/2", "b/ä?&"] {
+        let key = Key::new(text).unwrap();
+        store.store_data(&key, "x".into(), StoreOptions::default()).await.unwrap();
+        store.retrieve_data(&key, None).await.unwrap();
+    }
+    let caches = host.caches().await.unwrap();
+    let [(name, report)] = &caches[..] else { panic!("one store has a cache: {caches:?}") };
+    assert_eq!((name, report.eviction_policy.as_str(), report.size_limit), (&cached, "lru", 1 << 20));
+    assert_eq!((report.stats.entries, report.stats.hits), (3, 3));
+
+    assert!(host.top_keys(&cached, 5).await.unwrap().keys.len() <= 3);
+    for (store, limit) in [(&cached, 0), (&cached, 257), (&uncached, 5), (&StoreName::new("none").unwrap(), 5)] {
+        assert!(host.top_keys(store, limit).await.is_err(), "{store} {limit}");
+    }
+
+    let key = Invalidation::Key(Key::new("b/ä?&").unwrap());
+    assert_eq!([host.invalidate(&cached, &key).await.unwrap(), host.invalidate(&cached, &key).await.unwrap()], [1, 0]);
+    let [all_of_a, all] = ["a/", ""].map(|prefix| Invalidation::Prefix(prefix.to_owned()));
+    assert_eq!(
+        [host.invalidate(&cached, &all_of_a).await.unwrap(), host.invalidate(&cached, &all).await.unwrap()],
+        [2, 0]
+    );
+    assert!(host.invalidate(&uncached, &all).await.is_err());
+    assert_eq!(host.caches().await.unwrap()[0].1.stats.entries, 0);
 }

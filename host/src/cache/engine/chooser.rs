@@ -98,7 +98,8 @@ impl Chooser {
                 false
             }
             Err(error) => {
-                tracing::debug!(kind = error.kind(), "an eviction strategy can not be made anew: {error}");
+                let strategy = self.factory.name();
+                tracing::debug!(strategy, kind = error.kind(), "an eviction strategy can not be made anew: {error}");
                 self.retry_at = self.retry_at.map(|_| Instant::now() + patience(&error));
                 false
             }
@@ -114,7 +115,12 @@ impl Chooser {
         residents: impl Fn() -> Batch,
     ) {
         let Err(error) = self.strategy.get_mut().step(batch, wanted, max_victims, victims) else { return };
-        tracing::warn!(kind = error.kind(), "an eviction strategy failed, and CLOCK stands in for it: {error}");
+        let strategy = self.factory.name();
+        tracing::warn!(
+            strategy,
+            kind = error.kind(),
+            "an eviction strategy failed, and CLOCK stands in for it: {error}"
+        );
         let mut clock = Clock::new(self.capacity);
         victims.clear();
         // It can not fail.
@@ -159,6 +165,10 @@ mod tests {
     struct Factory(Arc<Switch>);
 
     impl EvictionStrategyFactory for Factory {
+        fn name(&self) -> &str {
+            "switch"
+        }
+
         fn open(&self, _: u64) -> Result<Box<dyn EvictionStrategy>> {
             if self.0.fails.load(Relaxed) {
                 return Err(Error::unavailable("it is quarantined"));

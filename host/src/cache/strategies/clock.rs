@@ -84,4 +84,4 @@ impl EvictionStrategy for Clock {
     }
 }
 
-super::factory!(Clock);
+super::factory!(Clock, "clock");

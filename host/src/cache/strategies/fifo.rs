@@ -27,4 +27,4 @@ impl EvictionStrategy for Fifo {
     }
 }
 
-super::factory!(Fifo);
+super::factory!(Fifo, "fifo");

@@ -56,4 +56,4 @@ impl EvictionStrategy for Lfu {
     }
 }
 
-super::factory!(Lfu);
+super::factory!(Lfu, "lfu");

@@ -31,4 +31,4 @@ impl EvictionStrategy for Lru {
     }
 }
 
-super::factory!(Lru);
+super::factory!(Lru, "lru");

@@ -12,11 +12,15 @@ pub(super) mod sieve;
 
 /// A factory of strategies that need no more than to be made.
 macro_rules! factory {
-    ($strategy:ty) => {
+    ($strategy:ty, $name:literal) => {
         #[derive(Debug)]
         pub(in crate::cache) struct Factory;
 
         impl $crate::cache::EvictionStrategyFactory for Factory {
+            fn name(&self) -> &str {
+                $name
+            }
+
             fn open(
                 &self,
                 capacity: u64,

@@ -80,6 +80,10 @@ impl EvictionStrategy for Random {
 pub(in crate::cache) struct Factory;
 
 impl EvictionStrategyFactory for Factory {
+    fn name(&self) -> &str {
+        "random"
+    }
+
     fn open(&self, _capacity: u64) -> Result<Box<dyn EvictionStrategy>> {
         let state = RandomState::new().hash_one(0);
         Ok(Box::new(Random { entries: Vec::new(), positions: Vec::new(), state }))

@@ -130,4 +130,4 @@ impl EvictionStrategy for S3Fifo {
     }
 }
 
-super::factory!(S3Fifo);
+super::factory!(S3Fifo, "s3-fifo");

@@ -72,4 +72,4 @@ impl EvictionStrategy for Sieve {
     }
 }
 
-super::factory!(Sieve);
+super::factory!(Sieve, "sieve");

@@ -2,19 +2,18 @@ use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::open;
 use crate::cli::output::{self, Printable};
-use crate::client::RemoteHost;
 use crate::host::ReloadOutcome;
 
 /// Has a plugin start again.
 pub(super) async fn reset(context: &Context, plugin: &str) -> Result<(), Failure> {
-    running(context)?.reset_plugin(plugin).await?;
+    open::host_at_work(context)?.reset_plugin(plugin).await?;
     context.output().remark(format!("{plugin} starts again with its next call"));
     Ok(())
 }
 
 /// Has the host put to work what changed.
 pub(super) async fn reload(context: &Context) -> Result<(), Failure> {
-    let report = running(context)?.reload().await?;
+    let report = open::host_at_work(context)?.reload().await?;
     let output = context.output();
     let kept = report.plugins.iter().filter(|plugin| matches!(plugin.outcome, ReloadOutcome::Kept { .. })).count();
     if output.for_programs() {
@@ -37,11 +36,4 @@ pub(super) async fn reload(context: &Context) -> Result<(), Failure> {
         0 => Ok(()),
         count => Err(Failure::new(Exit::Failed, "reload", format!("{count} of the plugins could not be replaced"))),
     }
-}
-
-fn running(context: &Context) -> Result<RemoteHost, Failure> {
-    open::running_host(&context.config()?)?.ok_or_else(|| {
-        Failure::new(Exit::Unavailable, "unavailable", "no host runs on this configuration's data")
-            .with_hint("larder serve starts one, and loads what is there")
-    })
 }

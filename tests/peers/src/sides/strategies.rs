@@ -57,6 +57,10 @@ impl EvictionStrategy for Bits {
 pub(super) struct BitsFactory;
 
 impl EvictionStrategyFactory for BitsFactory {
+    fn name(&self) -> &str {
+        "bits"
+    }
+
     fn open(&self, _: u64) -> larder::error::Result<Box<dyn EvictionStrategy>> {
         Ok(Box::new(Bits::default()))
     }

@@ -147,6 +147,10 @@ mod tests {
     struct Names(Option<EntryId>);
 
     impl EvictionStrategyFactory for Names {
+        fn name(&self) -> &str {
+            "names"
+        }
+
         fn open(&self, _: u64) -> Result<Box<dyn EvictionStrategy>> {
             Ok(Box::new(Self(self.0)))
         }
