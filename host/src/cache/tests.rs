@@ -1,3 +1,5 @@
+mod concurrency;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::sleep;
@@ -24,8 +26,9 @@ fn entry(number: usize, bytes: impl Into<Bytes>) -> CacheEntry {
     CacheEntry { metadata: Arc::new(metadata), bytes }
 }
 
-fn config(size_limit: u64, policy: &str) -> CacheConfig {
-    let eviction_policy = match policy {
+fn policy(name: &str) -> EvictionPolicy {
+    match name {
+        "default" => EvictionPolicy::Default,
         "lru" => EvictionPolicy::Lru,
         "fifo" => EvictionPolicy::Fifo,
         "random" => EvictionPolicy::Random,
@@ -33,8 +36,12 @@ fn config(size_limit: u64, policy: &str) -> CacheConfig {
         "sieve" => EvictionPolicy::Sieve,
         "clock" => EvictionPolicy::Clock,
         "s3-fifo" => EvictionPolicy::S3Fifo,
-        _ => EvictionPolicy::Default,
-    };
+        other => panic!("{other} is not built in"),
+    }
+}
+
+fn config(size_limit: u64, name: &str) -> CacheConfig {
+    let eviction_policy = policy(name);
     CacheConfig { eviction_policy, entry_limit: ByteSize::b(4096), ..CacheConfig::new(ByteSize::b(size_limit)) }
 }
 

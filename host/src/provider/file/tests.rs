@@ -267,6 +267,7 @@ async fn a_full_disk_is_exhausted_and_leaves_the_old_object() {
         eprintln!("SKIPPED: there is no permission to mount a tmpfs, so that no disk can be filled here");
         return;
     };
+    fs::write(folder.path().join("reserve"), vec![0; 1 << 20]).unwrap();
     let store = FileStorageProvider::open(&folder.path().join("store")).unwrap();
     put(&store, "large", vec![1; LARGE]).await.unwrap();
     put(&store, "small", "old").await.unwrap();
@@ -289,7 +290,7 @@ async fn a_full_disk_is_exhausted_and_leaves_the_old_object() {
     assert_eq!(get(&store, "small").await.unwrap(), "old");
     assert_eq!(get(&store, "large").await.unwrap(), vec![1; LARGE]);
 
-    fs::remove_file(folder.path().join("filler")).unwrap();
+    fs::remove_file(folder.path().join("reserve")).unwrap();
     put(&store, "small", "new").await.unwrap();
     assert_eq!(get(&store, "small").await.unwrap(), "new");
 }
