@@ -90,6 +90,20 @@ pub trait EvictionStrategy: Sized + 'static {
     /// Chooses the entry to drop next, and forgets it: it does not come to [`on_remove`](Self::on_remove). `None` if no
     /// entry is left.
     fn victim(&mut self) -> Option<EntryId>;
+
+    /// What this instance remembers of keys, for the one that takes over when the plugin is reloaded: hashes,
+    /// frequencies, sketches, and never an [`EntryId`], whose slot may be another's by then. At most 64 bytes for each of
+    /// the entries that were there when they were most, and 4 KiB besides. Unless it is implemented, nothing.
+    ///
+    /// Begin it with a name of its form, so that [`restore`](Self::restore) knows it again.
+    fn snapshot(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    /// Takes over what another instance remembered, before anything comes in; then all residents are inserted, in an order
+    /// that says nothing. Another version of the plugin may have written it, with another configuration or capacity: ignore
+    /// what makes no sense, and do not panic.
+    fn restore(&mut self, _memory: &[u8]) {}
 }
 
 /// What happened in a shard since the last step, in columns. Within a step: first all of `inserted`, then all of
@@ -164,6 +178,16 @@ impl<S: EvictionStrategy> Shard<S> {
             freed = self.weights[victim.slot()].saturating_add(freed);
         }
         victims
+    }
+
+    /// What the strategy remembers of keys.
+    pub fn snapshot(&self) -> Vec<u8> {
+        self.strategy.snapshot()
+    }
+
+    /// Has the strategy take over what another one remembered, before the first step.
+    pub fn restore(&mut self, memory: &[u8]) {
+        self.strategy.restore(memory);
     }
 
     fn insert(&mut self, id: EntryId, hash: u64, weight: u64) {

@@ -2,7 +2,7 @@
 
 use larder_tests::host::Home;
 use larder_tests::{built_component, wasip2_component};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn inspected(component: &std::path::Path) -> (String, Value) {
     let home = Home::new("data_dir: data\n");
@@ -42,7 +42,7 @@ fn kind_version_digest_exports_and_producers_are_told() {
     assert_eq!(json["bytes"], wasm.len());
     let digest = larder::plugin::Digest::of(&wasm).to_string();
     assert_eq!(json["digest"].as_str(), Some(digest.as_str()));
-    assert_eq!(json["exports"][0], "larder:plugin/eviction@0.1.0");
+    assert_eq!(json["exports"], json!(["larder:plugin/eviction-memory@0.1.0", "larder:plugin/eviction@0.1.0"]));
     assert_eq!(json["producers"]["sdk"]["larder-sdk"], env!("CARGO_PKG_VERSION"));
     assert!(
         json["producers"]["language"]["Rust"].is_string() && json["producers"]["processed-by"].is_object(),

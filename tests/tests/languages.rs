@@ -255,6 +255,8 @@ async fn a_strategy_in_c_chooses_as_the_plain_algorithm_does() {
     let mut in_c = c.load(Value::Null).await.unwrap().eviction().unwrap().open(10_000).unwrap();
     let (mut model, mut residents, mut random) =
         (Clock::default(), Residents::default(), Random(0x9e37_79b9_7f4a_7c15));
+    assert!(in_c.snapshot().unwrap().is_empty(), "it does not export the interface for it");
+    in_c.restore(b"what another strategy remembered").unwrap();
     let mut evicted = 0;
     for round in 0..5_000 {
         let batch = residents.batch(&mut random, 64, 16 + round / 10);

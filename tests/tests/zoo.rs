@@ -82,6 +82,11 @@ const STRATEGIES: &[Animal] = &[
     ("leak", &["memory_stops_growing"]),
     ("small-batch", &["a_batch_of_many_events_is_taken"]),
     ("by-hash", &["hashes_may_be_the_same"]),
+    ("own-snapshot", &["any_bytes_may_be_handed_over"]),
+    ("trust-snapshot", &["any_bytes_may_be_handed_over"]),
+    ("remember-ids", &["a_snapshot_may_be_older_than_the_residents"]),
+    ("hand-over", &["a_snapshot_changes_nothing"]),
+    ("hoard", &["a_snapshot_is_bounded"]),
 ];
 
 const POLICIES: &[Animal] = &[

@@ -80,7 +80,7 @@ pub trait EvictionStrategy: fmt::Debug + Send + 'static {
     fn step(&mut self, batch: &Batch, wanted: u64, max_victims: usize, victims: &mut Vec<EntryId>) -> Result<()>;
 
     /// What it remembers of keys, resident or gone, for the strategy that takes its place when it is reloaded: hashes and
-    /// sketches, never ids. Empty if there is nothing.
+    /// sketches, never ids. Empty if there is nothing. Later steps choose as if it had not been asked.
     ///
     /// # Errors
     /// A plugin's failure. The strategy is then of no more use.
@@ -89,7 +89,7 @@ pub trait EvictionStrategy: fmt::Debug + Send + 'static {
     }
 
     /// Takes over what another strategy, of this kind or not, handed out by [`snapshot`](Self::snapshot); ignores what it
-    /// does not understand. Called at most once, before the first step.
+    /// does not understand. Called at most once, before the first step; then all residents are told of as inserted.
     ///
     /// # Errors
     /// A plugin's failure. The strategy is then of no more use.

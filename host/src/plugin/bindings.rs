@@ -34,6 +34,22 @@ pub(super) mod eviction {
     });
 }
 
+/// What an eviction strategy may export beside its world.
+pub(super) mod eviction_memory {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package larder:host;
+
+            world eviction-memory {
+                export larder:plugin/eviction-memory@0.1.0;
+            }
+        ",
+        world: "larder:host/eviction-memory",
+        ownership: Borrowing { duplicate_if_necessary: true },
+    });
+}
+
 /// The world of a lifecycle policy: plain calls.
 pub(super) mod lifecycle {
     wasmtime::component::bindgen!({

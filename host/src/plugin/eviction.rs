@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
 
 use super::bindings::eviction::exports::larder::plugin::eviction::Batch as PluginBatch;
-use super::bindings::eviction::{EvictionStrategy as Component, EvictionStrategyPre};
+use super::bindings::eviction::{EvictionStrategy as Component, EvictionStrategyIndices};
+use super::bindings::eviction_memory::{EvictionMemory, EvictionMemoryIndices};
 use super::operation::Operation;
 use super::state::State;
 use super::supervisor::Supervisor;
@@ -26,7 +29,42 @@ pub(super) struct PluginEvictionFactory {
 /// What the instances are made of.
 pub(super) struct EvictionTemplate {
     pub(super) plugin: Synchronous,
-    pub(super) pre: EvictionStrategyPre<State>,
+    pub(super) pre: EvictionPre,
+}
+
+/// The interface that a strategy may export or not.
+const MEMORY: &str = "larder:plugin/eviction-memory@0.1.0";
+
+/// A component of which the functions were looked up, ready to be instantiated.
+pub(super) struct EvictionPre {
+    pre: InstancePre<State>,
+    strategy: EvictionStrategyIndices,
+    memory: Option<EvictionMemoryIndices>,
+}
+
+impl EvictionPre {
+    /// Looks them up.
+    ///
+    /// # Errors
+    /// One is missing, or of another type.
+    pub(super) fn new(pre: InstancePre<State>) -> wasmtime::Result<Self> {
+        let strategy = EvictionStrategyIndices::new(&pre)?;
+        let memory = pre.component().get_export_index(None, MEMORY);
+        let memory = memory.map(|_| EvictionMemoryIndices::new(&pre)).transpose()?;
+        Ok(Self { pre, strategy, memory })
+    }
+
+    fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Exports> {
+        let instance = self.pre.instantiate(&mut *store)?;
+        let memory = self.memory.as_ref().map(|memory| memory.load(&mut *store, &instance)).transpose()?;
+        Ok(Exports { strategy: self.strategy.load(store, &instance)?, memory })
+    }
+}
+
+/// The functions of an instance.
+struct Exports {
+    strategy: Component,
+    memory: Option<EvictionMemory>,
 }
 
 impl PluginEvictionFactory {
@@ -80,13 +118,13 @@ impl EvictionTemplate {
     pub(super) fn open(self: Arc<Self>, capacity: u64) -> Result<PluginEviction> {
         let mut guest = self.plugin.admit()?;
         let instantiate = |store: &mut _| self.pre.instantiate(store);
-        let component = self.plugin.call(&mut guest, Operation::Instantiate, instantiate, |_| false)?;
+        let exports = self.plugin.call(&mut guest, Operation::Instantiate, instantiate, |_| false)?;
         let settings = &self.plugin.settings;
-        let open = |store: &mut _| component.larder_plugin_eviction().call_open(store, settings, capacity);
+        let open = |store: &mut _| exports.strategy.larder_plugin_eviction().call_open(store, settings, capacity);
         match self.plugin.call(&mut guest, Operation::Open, open, Result::is_err)? {
             Ok(()) => {
                 self.plugin.supervisor.meter.started();
-                Ok(PluginEviction { template: self, guest, component })
+                Ok(PluginEviction { template: self, guest, exports })
             }
             Err(error) => Err(Error::invalid_input(error.message)),
         }
@@ -97,7 +135,7 @@ impl EvictionTemplate {
 pub(super) struct PluginEviction {
     template: Arc<EvictionTemplate>,
     guest: Guest,
-    component: Component,
+    exports: Exports,
 }
 
 impl fmt::Debug for PluginEviction {
@@ -108,13 +146,28 @@ impl fmt::Debug for PluginEviction {
 
 impl EvictionStrategy for PluginEviction {
     fn step(&mut self, batch: &Batch, wanted: u64, max_victims: usize, victims: &mut Vec<EntryId>) -> Result<()> {
-        let Self { template, guest, component } = self;
+        let Self { template, guest, exports } = self;
         let Batch { inserted, hashes, weights, accessed, removed } = batch;
         let events = PluginBatch { inserted, hashes, weights, accessed, removed };
         let max_victims = u32::try_from(max_victims).unwrap_or(u32::MAX);
-        let step = |store: &mut _| component.larder_plugin_eviction().call_step(store, events, wanted, max_victims);
+        let strategy = exports.strategy.larder_plugin_eviction();
+        let step = |store: &mut _| strategy.call_step(store, events, wanted, max_victims);
         let chosen = template.plugin.call(guest, Operation::Step, step, |_| false)?;
         victims.extend(chosen.into_iter().map(EntryId));
         Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<u8>> {
+        let Self { template, guest, exports } = self;
+        let Some(memory) = &exports.memory else { return Ok(Vec::new()) };
+        let snapshot = |store: &mut _| memory.larder_plugin_eviction_memory().call_snapshot(store);
+        template.plugin.call(guest, Operation::Snapshot, snapshot, |_| false)
+    }
+
+    fn restore(&mut self, remembered: &[u8]) -> Result<()> {
+        let Self { template, guest, exports } = self;
+        let Some(memory) = &exports.memory else { return Ok(()) };
+        let restore = |store: &mut _| memory.larder_plugin_eviction_memory().call_restore(store, remembered);
+        template.plugin.call(guest, Operation::Restore, restore, |_| false)
     }
 }

@@ -19,13 +19,17 @@ pub(super) enum Operation {
     Update,
     /// `step`, of an eviction strategy.
     Step,
+    /// `snapshot`, of an eviction strategy with memory.
+    Snapshot,
+    /// `restore`, of an eviction strategy with memory.
+    Restore,
     /// `decide`, of a lifecycle policy.
     Decide,
 }
 
 impl Operation {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Instantiate,
         Self::Open,
         Self::Store,
@@ -35,6 +39,8 @@ impl Operation {
         Self::Metadata,
         Self::Update,
         Self::Step,
+        Self::Snapshot,
+        Self::Restore,
         Self::Decide,
     ];
 
@@ -50,6 +56,8 @@ impl Operation {
             Self::Metadata => "metadata",
             Self::Update => "update",
             Self::Step => "step",
+            Self::Snapshot => "snapshot",
+            Self::Restore => "restore",
             Self::Decide => "decide",
         }
     }

@@ -10,10 +10,9 @@ use tracing::warn;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
-use super::bindings::eviction::EvictionStrategyPre;
 use super::bindings::lifecycle::LifecyclePolicyPre;
 use super::bindings::provider::larder::plugin::{inner_stores, log, secrets, state, types};
-use super::eviction::{EvictionTemplate, PluginEvictionFactory};
+use super::eviction::{EvictionPre, EvictionTemplate, PluginEvictionFactory};
 use super::exports::ProviderPre;
 use super::instance::Template;
 use super::instances::Instances;
@@ -209,7 +208,7 @@ impl PluginRuntime {
                 Ok(Made::Provider(Arc::new(instances)))
             }
             Kind::Eviction => {
-                let pre = EvictionStrategyPre::new(pre).map_err(start)?;
+                let pre = EvictionPre::new(pre).map_err(start)?;
                 let template = Arc::new(EvictionTemplate { plugin: Synchronous { supervisor, engine, settings }, pre });
                 let probed = Arc::clone(&template);
                 blocking(move || probed.open(1).map(drop)).await?;

@@ -6,13 +6,14 @@
 
 #[allow(missing_debug_implementations, unreachable_pub, dead_code, clippy::all)]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "eviction-strategy" });
+    wit_bindgen::generate!({ path: "../../wit", world: "eviction-strategy-with-memory" });
 }
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use bindings::exports::larder::plugin::eviction::{Batch, EntryId, Guest};
+use bindings::exports::larder::plugin::eviction_memory;
 use bindings::larder::plugin::types::{Error, ErrorKind};
 
 /// A way to misbehave.
@@ -59,6 +60,16 @@ enum Fault {
     SmallBatch,
     /// Takes an entry for the one that had the same hash.
     ByHash,
+    /// Panics at a snapshot that it did not write.
+    OwnSnapshot,
+    /// Believes what stands at the beginning of a snapshot of how long it is.
+    TrustSnapshot,
+    /// Remembers entries by their ids, and takes those that it is handed for residents.
+    RememberIds,
+    /// Puts all that it knows into a snapshot, and keeps nothing.
+    HandOver,
+    /// Puts the hash of every key that ever was into a snapshot.
+    Hoard,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -115,21 +126,54 @@ impl Guest for Component {
     }
 }
 
+/// What a snapshot begins with. There is nothing for a queue to remember, so a healthy one has no more.
+const FORM: &[u8] = b"zoo 1\n";
+
+impl eviction_memory::Guest for Component {
+    fn snapshot() -> Vec<u8> {
+        STRATEGY.with_borrow_mut(|strategy| {
+            let entries = match strategy.fault {
+                Some(Fault::HandOver) => std::mem::take(&mut strategy.queue),
+                _ => strategy.queue.clone(),
+            };
+            let remembered = match strategy.fault {
+                Some(Fault::RememberIds) => entries.values().map(|entry| entry.id).collect(),
+                Some(Fault::TrustSnapshot) => vec![entries.len() as u64],
+                Some(Fault::Hoard) => strategy.hashes.clone(),
+                _ => Vec::new(),
+            };
+            [FORM.to_vec(), remembered.into_iter().flat_map(u64::to_le_bytes).collect()].concat()
+        })
+    }
+
+    fn restore(memory: Vec<u8>) {
+        STRATEGY.with_borrow_mut(|strategy| {
+            let remembered = memory.strip_prefix(FORM);
+            assert!(strategy.fault != Some(Fault::OwnSnapshot) || remembered.is_some(), "what is that?");
+            let mut numbers =
+                remembered.unwrap_or_default().as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+            match strategy.fault {
+                Some(Fault::RememberIds) => numbers.for_each(|id| strategy.insert(id, 0, 1)),
+                Some(Fault::TrustSnapshot) => {
+                    let count = numbers.next().unwrap_or_default() as usize;
+                    strategy.hashes = std::hint::black_box(Vec::with_capacity(count));
+                }
+                _ => {}
+            }
+        });
+    }
+}
+
 impl Strategy {
     fn note(&mut self, events: &Batch) {
         let count = events.inserted.len() + events.accessed.len() + events.removed.len();
         assert!(self.fault != Some(Fault::SmallBatch) || count <= 1_000, "a batch of {count} events");
         for ((&id, &hash), &weight) in events.inserted.iter().zip(&events.hashes).zip(&events.weights) {
-            if self.fault == Some(Fault::Leak) {
+            if matches!(self.fault, Some(Fault::Leak | Fault::Hoard)) {
                 self.hashes.push(hash);
             }
             let weight = if self.fault == Some(Fault::Narrow) { u64::from(weight as u32) } else { weight };
-            let name = self.name(id, hash);
-            self.arrivals += 1;
-            if let Some(former) = self.places.insert(name, self.arrivals) {
-                self.queue.remove(&former);
-            }
-            self.queue.insert(self.arrivals, Entry { id, hash, weight });
+            self.insert(id, hash, weight);
         }
         for &id in &events.removed {
             let name = match self.fault {
@@ -141,6 +185,14 @@ impl Strategy {
                 self.queue.remove(&place);
             }
         }
+    }
+
+    fn insert(&mut self, id: EntryId, hash: u64, weight: u64) {
+        self.arrivals += 1;
+        if let Some(former) = self.places.insert(self.name(id, hash), self.arrivals) {
+            self.queue.remove(&former);
+        }
+        self.queue.insert(self.arrivals, Entry { id, hash, weight });
     }
 
     /// What it knows an entry by.

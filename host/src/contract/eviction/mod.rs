@@ -7,6 +7,7 @@ mod memory;
 mod replay;
 mod shard;
 mod slots;
+mod snapshot;
 mod trial;
 mod victims;
 mod weights;
@@ -73,6 +74,7 @@ pub fn promises() -> &'static [Promise] {
             slots::promises(),
             isolation::promises(),
             replay::promises(),
+            snapshot::promises(),
             memory::promises(),
         ]
         .into_iter()

@@ -1,6 +1,27 @@
 use super::churn;
 use super::shard::Shard;
 use crate::cache::EntryId;
+use crate::contract::Breach;
+
+/// Holds a shard to dropping each of its residents, and nobody else.
+pub(super) fn drain(shard: &mut Shard) -> Result<(), Breach> {
+    let mut wanted: Vec<EntryId> = shard.residents().to_vec();
+    let mut dropped = Vec::new();
+    while !shard.residents().is_empty() {
+        let choice = shard.step((shard.total() / 4).max(1), 64)?;
+        ensure!(
+            choice.strangers.is_empty() && choice.repeated.is_empty() && !choice.victims.is_empty(),
+            "with {} left it dropped {:?}",
+            shard.residents().len(),
+            choice.victims
+        );
+        dropped.extend(choice.victims);
+    }
+    wanted.sort_unstable();
+    dropped.sort_unstable();
+    ensure_eq!(dropped, wanted, "what was dropped");
+    Ok(())
+}
 
 promises! {
     /// A fresh instance that is told in one batch of all that is there goes on from it.
@@ -10,21 +31,7 @@ promises! {
             event.happen(&mut former)?;
         }
         (0..50).for_each(|_| _ = former.insert(10));
-        let mut shard = Shard::taking_over(trial.factory()?.open(1_000_000)?, &former)?;
-        let mut wanted: Vec<EntryId> = shard.residents().to_vec();
-        let mut dropped = Vec::new();
-        while !shard.residents().is_empty() {
-            let choice = shard.step((shard.total() / 4).max(1), 64)?;
-            ensure!(
-                choice.strangers.is_empty() && choice.repeated.is_empty() && !choice.victims.is_empty(),
-                "with {} left it dropped {:?}", shard.residents().len(), choice.victims
-            );
-            dropped.extend(choice.victims);
-        }
-        wanted.sort_unstable();
-        dropped.sort_unstable();
-        ensure_eq!(dropped, wanted, "what was dropped");
-        Ok(())
+        drain(&mut Shard::taking_over(trial.factory()?.open(1_000_000)?, &former)?)
     }
 
     /// An instance can take over again and again, each from the one before.

@@ -9,8 +9,7 @@ pub(super) struct Shard {
     strategy: Box<dyn EvictionStrategy>,
     /// Who is there, in an order that the events decide.
     residents: Vec<EntryId>,
-    /// For each of them where among `residents` it stands, and what it weighs.
-    known: HashMap<EntryId, (usize, u64)>,
+    known: HashMap<EntryId, Known>,
     /// For each slot the generation that it has next.
     generations: Vec<u32>,
     free: Vec<u32>,
@@ -18,6 +17,14 @@ pub(super) struct Shard {
     held_back: Vec<u32>,
     batch: Batch,
     hashes: u64,
+}
+
+/// What is known of a resident.
+struct Known {
+    /// Where among the residents it stands.
+    place: usize,
+    hash: u64,
+    weight: u64,
 }
 
 /// What a strategy chose, held against who was there.
@@ -59,13 +66,25 @@ impl Shard {
         let mut residents = former.residents.clone();
         residents.sort_unstable_by_key(|id| id.slot());
         for id in residents {
-            shard.insert_at(id, id.0, former.weight(id));
+            let Some(Known { hash, weight, .. }) = former.known.get(&id) else { continue };
+            shard.insert_at(id, *hash, *weight);
         }
         shard.step(0, 1)?;
         shard.generations.clone_from(&former.generations);
         shard.free = [&former.free[..], &former.held_back[..]].concat();
         shard.hashes = former.hashes;
         Ok(shard)
+    }
+
+    /// As [`taking_over`](Self::taking_over), by a strategy that is handed a snapshot first.
+    pub(super) fn remembering(mut strategy: Box<dyn EvictionStrategy>, snapshot: &[u8], former: &Self) -> Result<Self> {
+        strategy.restore(snapshot)?;
+        Self::taking_over(strategy, former)
+    }
+
+    /// What the strategy remembers.
+    pub(super) fn snapshot(&mut self) -> Result<Vec<u8>> {
+        self.strategy.snapshot()
     }
 
     /// An entry comes in, whose key was never there.
@@ -86,7 +105,7 @@ impl Shard {
 
     /// An entry comes in under an id that the caller has chosen.
     pub(super) fn insert_at(&mut self, id: EntryId, hash: u64, weight: u64) -> EntryId {
-        self.known.insert(id, (self.residents.len(), weight));
+        self.known.insert(id, Known { place: self.residents.len(), hash, weight });
         self.residents.push(id);
         self.batch.inserted.push(id.0);
         self.batch.hashes.push(hash);
@@ -117,7 +136,7 @@ impl Shard {
         for &id in &victims {
             if !named.insert(id) {
                 repeated.push(id);
-            } else if let Some(&(_, weight)) = self.known.get(&id) {
+            } else if let Some(&Known { weight, .. }) = self.known.get(&id) {
                 freed_before_last = freed;
                 freed += weight;
                 self.forget(id);
@@ -136,23 +155,18 @@ impl Shard {
         &self.residents
     }
 
-    /// What a resident weighs, 0 if it is none.
-    pub(super) fn weight(&self, id: EntryId) -> u64 {
-        self.known.get(&id).map_or(0, |&(_, weight)| weight)
-    }
-
     /// What all residents weigh together.
     pub(super) fn total(&self) -> u64 {
-        self.known.values().map(|&(_, weight)| weight).sum()
+        self.known.values().map(|known| known.weight).sum()
     }
 
     fn forget(&mut self, id: EntryId) -> bool {
-        let Some((place, _)) = self.known.remove(&id) else { return false };
+        let Some(Known { place, .. }) = self.known.remove(&id) else { return false };
         self.residents.swap_remove(place);
         if let Some(moved) = self.residents.get(place)
-            && let Some((stands, _)) = self.known.get_mut(moved)
+            && let Some(known) = self.known.get_mut(moved)
         {
-            *stands = place;
+            known.place = place;
         }
         if let Some(generation) = self.generations.get_mut(id.slot() as usize) {
             *generation = id.generation().wrapping_add(1);

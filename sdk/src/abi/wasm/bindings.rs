@@ -48,7 +48,7 @@ pub mod http {
 pub mod eviction {
     wit_bindgen::generate!({
         path: "../wit",
-        world: "eviction-strategy",
+        world: "eviction-strategy-with-memory",
         with: {
             "larder:plugin/types@0.1.0": super::larder::plugin::types,
             "larder:plugin/log@0.1.0": super::larder::plugin::log,

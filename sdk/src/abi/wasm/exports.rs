@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::thread::LocalKey;
 
 pub use super::bindings::eviction::__export_eviction_strategy;
-pub use super::bindings::eviction::exports::larder::plugin::eviction;
+pub use super::bindings::eviction::exports::larder::plugin::{eviction, eviction_memory};
 pub use super::bindings::exports::larder::plugin::provider;
 pub use super::bindings::larder::plugin::types;
 pub use super::bindings::lifecycle::__export_lifecycle_policy;
@@ -205,11 +205,23 @@ pub fn step<S: EvictionStrategy>(
     })
 }
 
+pub fn snapshot<S: EvictionStrategy>(cell: &'static LocalKey<ShardCell<S>>) -> Vec<u8> {
+    cell.with_borrow(|shard| shard.as_ref().map(Shard::snapshot).unwrap_or_default())
+}
+
+pub fn restore<S: EvictionStrategy>(cell: &'static LocalKey<ShardCell<S>>, memory: &[u8]) {
+    cell.with_borrow_mut(|shard| {
+        if let Some(shard) = shard {
+            shard.restore(memory);
+        }
+    });
+}
+
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_eviction {
     ($type:ty) => {
-        use $crate::__private::{self as private, eviction as wit};
+        use $crate::__private::{self as private, eviction as wit, eviction_memory};
 
         ::std::thread_local! {
             static SHARD: private::ShardCell<$type> = const { ::std::cell::RefCell::new(None) };
@@ -224,6 +236,16 @@ macro_rules! __export_eviction {
 
             fn step(events: wit::Batch, wanted: u64, max_victims: u32) -> Vec<wit::EntryId> {
                 private::step(&SHARD, &events, wanted, max_victims)
+            }
+        }
+
+        impl eviction_memory::Guest for Component {
+            fn snapshot() -> Vec<u8> {
+                private::snapshot(&SHARD)
+            }
+
+            fn restore(memory: Vec<u8>) {
+                private::restore(&SHARD, &memory);
             }
         }
 
