@@ -1,9 +1,13 @@
-//! What a cache drops: the trait of a strategy, and the loop that runs one over the host's batches.
+//! What a cache drops: the trait of a strategy, the loop that runs one over the host's batches, and queues to build one of.
+
+mod queues;
 
 use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 use crate::log;
+
+pub use queues::Queues;
 
 /// Names a resident entry of a shard: no other entry of that shard has or will have the same.
 ///
@@ -100,10 +104,16 @@ pub trait EvictionStrategy: Sized + 'static {
         Vec::new()
     }
 
-    /// Takes over what another instance remembered, before anything comes in; then all residents are inserted, in an order
-    /// that says nothing. Another version of the plugin may have written it, with another configuration or capacity: ignore
+    /// Takes over what another instance remembered, before anything comes in; then all residents are inserted, in the order
+    /// of their [`restored_place`](Self::restored_place). Another version of the plugin may have written it, with another configuration or capacity: ignore
     /// what makes no sense, and do not panic.
     fn restore(&mut self, _memory: &[u8]) {}
+
+    /// Where among the residents the key stood that has this hash, if [`restore`](Self::restore) told. The host does not
+    /// know of an order, so the SDK has residents come in again in this one, and behind them those that have no place.
+    fn restored_place(&self, _hash: u64) -> Option<usize> {
+        None
+    }
 }
 
 /// What happened in a shard since the last step, in columns. Within a step: first all of `inserted`, then all of
@@ -130,6 +140,8 @@ pub struct Shard<S> {
     residents: Vec<u64>,
     /// By slot, the weight of the entry there.
     weights: Vec<u64>,
+    /// Whether the strategy was restored, and is still to be told of the residents.
+    is_restored: bool,
 }
 
 /// No entry: its slot would be behind the last that there can be.
@@ -138,7 +150,7 @@ const EMPTY: u64 = u64::MAX;
 impl<S: EvictionStrategy> Shard<S> {
     /// An empty shard.
     pub const fn new(strategy: S) -> Self {
-        Self { strategy, residents: Vec::new(), weights: Vec::new() }
+        Self { strategy, residents: Vec::new(), weights: Vec::new(), is_restored: false }
     }
 
     /// The strategy, for a test to look into.
@@ -149,8 +161,15 @@ impl<S: EvictionStrategy> Shard<S> {
     /// Tells the strategy what happened, then asks it for victims until their weights sum to `wanted`, there are
     /// `max_victims`, or it has no more.
     pub fn step(&mut self, events: Batch<'_>, wanted: u64, max_victims: usize) -> Vec<u64> {
-        for ((&id, &hash), &weight) in events.inserted.iter().zip(events.hashes).zip(events.weights) {
-            self.insert(EntryId(id), hash, weight.max(1));
+        let inserted = events.inserted.iter().zip(events.hashes).zip(events.weights);
+        // Among removals, a slot can be there twice, and who was first in it matters.
+        if self.is_restored && !events.inserted.is_empty() && events.removed.is_empty() {
+            self.is_restored = false;
+            let mut residents: Vec<_> = inserted.collect();
+            residents.sort_by_cached_key(|((_, hash), _)| self.strategy.restored_place(**hash).unwrap_or(usize::MAX));
+            residents.into_iter().for_each(|((&id, &hash), &weight)| self.insert(EntryId(id), hash, weight.max(1)));
+        } else {
+            inserted.for_each(|((&id, &hash), &weight)| self.insert(EntryId(id), hash, weight.max(1)));
         }
         // The host can interrupt every round of a loop, which costs as much as a read does: so a round takes several.
         let (rounds, rest) = events.accessed.as_chunks::<8>();
@@ -188,6 +207,7 @@ impl<S: EvictionStrategy> Shard<S> {
     /// Has the strategy take over what another one remembered, before the first step.
     pub fn restore(&mut self, memory: &[u8]) {
         self.strategy.restore(memory);
+        self.is_restored = true;
     }
 
     fn insert(&mut self, id: EntryId, hash: u64, weight: u64) {

@@ -2,6 +2,7 @@
 //!
 //! Each test runs on a thread of its own, and has its own grants.
 
+mod cache;
 mod executor;
 mod state;
 mod store;
@@ -10,6 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+pub use cache::Cache;
 pub use executor::{run, run_for, run_interleaved};
 pub(crate) use state::MemoryState;
 pub use store::MemoryStore;
