@@ -15,10 +15,13 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 /// The first-party plugins, those that misbehave, and the one that uses all that it is granted.
-const PLUGINS: [&str; 8] = [
+const PLUGINS: [&str; 11] = [
     "plugins/memory",
     "plugins/versions",
     "plugins/sieve",
+    "plugins/s3-fifo",
+    "plugins/tinylfu",
+    "plugins/gdsf",
     "plugins/retention",
     "tests/zoo",
     "tests/zoo-eviction",

@@ -114,6 +114,9 @@ async fn parts(runtime: &Runtime) -> Vec<(&'static str, Part)> {
         ("clock", strategy(&EvictionPolicy::Clock, true)),
         ("s3-fifo", strategy(&EvictionPolicy::S3Fifo, true)),
         ("sieve, plugin", plugin("sieve", Value::Null).await),
+        ("s3-fifo, plugin", plugin("s3-fifo", Value::Null).await),
+        ("tinylfu, plugin", plugin("tinylfu", Value::Null).await),
+        ("gdsf, plugin", plugin("gdsf", Value::Null).await),
         ("retention, plugin", plugin("retention", retention()).await),
     ]
 }
