@@ -15,10 +15,18 @@
 //!     cache: { size_limit: 64MiB, eviction_policy: wasm-sieve }
 //! ```
 
+use std::collections::BTreeMap;
+
 use larder_sdk::{EntryId, EvictionStrategy, Result};
 
 /// No slot: the end of the queue.
 const NONE: u32 = u32::MAX;
+
+/// What a snapshot begins with: another form has another number. For each key there are nine bytes: its hash, and before it
+/// two bits.
+const FORM: &[u8] = b"sieve 1\n";
+const VISITED: u8 = 1;
+const HAND: u8 = 2;
 
 /// The queue, as a doubly linked list through an array of slots.
 #[derive(Debug)]
@@ -33,11 +41,14 @@ pub struct Sieve {
     oldest: u32,
     /// Where the search for the next victim begins; the oldest if there is no such slot.
     hand: u32,
+    /// The places and bits of keys that were resident before a reload, by their hashes, until they come in again.
+    restored: BTreeMap<u64, (usize, u8)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
     id: EntryId,
+    hash: u64,
     newer: u32,
     older: u32,
 }
@@ -51,17 +62,28 @@ impl EvictionStrategy for Sieve {
     type Config = Config;
 
     fn open(_config: Config, _capacity: u64) -> Result<Self> {
-        Ok(Self { nodes: Vec::new(), visited: Vec::new(), newest: NONE, oldest: NONE, hand: NONE })
+        Ok(Self {
+            nodes: Vec::new(),
+            visited: Vec::new(),
+            newest: NONE,
+            oldest: NONE,
+            hand: NONE,
+            restored: BTreeMap::new(),
+        })
     }
 
-    fn on_insert(&mut self, id: EntryId, _hash: u64, _weight: u64) {
+    fn on_insert(&mut self, id: EntryId, hash: u64, _weight: u64) {
         let slot = id.slot();
-        let node = Node { id, newer: NONE, older: self.newest };
+        let (_, bits) = self.restored.remove(&hash).unwrap_or_default();
+        let node = Node { id, hash, newer: NONE, older: self.newest };
         if slot >= self.nodes.len() {
             self.nodes.resize(slot + 1, node);
             self.visited.resize(slot + 1, false);
         }
-        (self.nodes[slot], self.visited[slot]) = (node, false);
+        (self.nodes[slot], self.visited[slot]) = (node, bits & VISITED != 0);
+        if bits & HAND != 0 {
+            self.hand = slot as u32;
+        }
         match self.newest {
             NONE => self.oldest = slot as u32,
             newest => self.nodes[newest as usize].newer = slot as u32,
@@ -80,6 +102,8 @@ impl EvictionStrategy for Sieve {
     }
 
     fn victim(&mut self) -> Option<EntryId> {
+        // By now, all that are still there have come in.
+        self.restored.clear();
         let mut hand = if self.hand == NONE { self.oldest } else { self.hand };
         // Ends: a round clears every bit.
         while hand != NONE {
@@ -92,6 +116,31 @@ impl EvictionStrategy for Sieve {
             hand = if node.newer == NONE { self.oldest } else { node.newer };
         }
         None
+    }
+
+    fn snapshot(&self) -> Vec<u8> {
+        let mut bytes = FORM.to_vec();
+        let mut next = self.oldest;
+        while let Some(node) = self.nodes.get(next as usize) {
+            let visited = if self.visited[next as usize] { VISITED } else { 0 };
+            let hand = if self.hand == next { HAND } else { 0 };
+            bytes.push(visited | hand);
+            bytes.extend(node.hash.to_le_bytes());
+            next = node.newer;
+        }
+        bytes
+    }
+
+    fn restore(&mut self, memory: &[u8]) {
+        let keys = memory.strip_prefix(FORM).unwrap_or_default().as_chunks().0.iter().enumerate();
+        let keys = keys.map(|(place, &[bits, a, b, c, d, e, f, g, h])| {
+            (u64::from_le_bytes([a, b, c, d, e, f, g, h]), (place, bits))
+        });
+        self.restored = keys.collect();
+    }
+
+    fn restored_place(&self, hash: u64) -> Option<usize> {
+        self.restored.get(&hash).map(|(place, _)| *place)
     }
 }
 

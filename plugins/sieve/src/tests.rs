@@ -1,5 +1,5 @@
 use larder_sdk::eviction::{Batch, Shard};
-use larder_sdk::testing;
+use larder_sdk::testing::{self, Cache};
 
 use super::*;
 
@@ -56,6 +56,34 @@ fn a_hand_whose_entry_goes_moves_to_the_next_newer_one() {
     shard.step(Batch { removed: &[2], ..Batch::default() }, 0, 0);
     assert_eq!(evict(&mut shard, 1), [3]);
     assert_eq!(evict(&mut shard, 1), [0]);
+}
+
+#[test]
+fn a_reload_changes_nothing() {
+    let [mut reloaded, mut other] = [0; 2].map(|_| Cache::<Sieve>::open("null", 50).unwrap());
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    for round in 0..40 {
+        for _ in 0..200 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let key = random >> 40 & [15, 63, 255, 65_535][random as usize % 4];
+            assert_eq!(reloaded.request(key, 1), other.request(key, 1));
+        }
+        reloaded.reload().unwrap();
+        assert_eq!(reloaded.take_dropped(), other.take_dropped(), "round {round}");
+    }
+}
+
+#[test]
+fn what_others_remembered_is_ignored() {
+    let mut strategy = Sieve::open(Config {}, 100).unwrap();
+    for bytes in [&b""[..], b"sieve 2\n\x0112345678", b"sieve 1\n\x011234567"] {
+        strategy.restore(bytes);
+        assert!(strategy.restored.is_empty());
+    }
+    strategy.restore(b"sieve 1\n\x0112345678\x01");
+    assert_eq!(strategy.restored.len(), 1);
 }
 
 #[test]
