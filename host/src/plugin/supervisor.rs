@@ -171,6 +171,14 @@ impl Supervisor {
         self.limits.timeout(self.kind)
     }
 
+    /// How long this call may take. No shard waits while a strategy takes over what another one remembered.
+    pub(super) fn timeout_of(&self, operation: Operation) -> Duration {
+        match operation {
+            Operation::Restore => self.limits.call_timeout.unwrap_or(Limits::CALL_TIMEOUT),
+            _ => self.timeout(),
+        }
+    }
+
     /// Lets a call through to an instance that is there.
     ///
     /// # Errors
@@ -273,11 +281,11 @@ impl Supervisor {
     }
 
     fn message(&self, fault: &Fault, kind: FaultKind, operation: Operation, breach: Option<&Breach>) -> String {
-        let (plugin, operation) = (&self.plugin, operation.as_str());
+        let (plugin, name) = (&self.plugin, operation.as_str());
         match (kind, fault) {
             (FaultKind::Timeout, _) | (_, Fault::Timeout) => {
-                let limit = humantime::format_duration(self.timeout());
-                format!("the plugin {plugin} did not finish {operation} within {limit} (limits.call_timeout)")
+                let limit = humantime::format_duration(self.timeout_of(operation));
+                format!("the plugin {plugin} did not finish {name} within {limit} (limits.call_timeout)")
             }
             (FaultKind::Returned, _) => {
                 let limit = ByteSize::b(self.limits.returned as u64);

@@ -56,7 +56,7 @@ impl Synchronous {
     ) -> Result<T> {
         let Guest { store, life } = guest;
         let begun = Instant::now();
-        store.set_epoch_deadline(ticks(self.supervisor.timeout()));
+        store.set_epoch_deadline(ticks(self.supervisor.timeout_of(operation)));
         let result = catch_unwind(AssertUnwindSafe(|| call(store)))
             .unwrap_or_else(|_| Err(wasmtime::Error::msg("a host function panicked")));
         let took = begun.elapsed();
