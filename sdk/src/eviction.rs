@@ -1,6 +1,7 @@
-//! What a cache drops: the trait of a strategy, the loop that runs one over the host's batches, and queues to build one of.
+//! What a cache drops: the trait of a strategy, the loop that runs one over the host's batches, and what to build one of.
 
 mod queues;
+mod restored;
 
 use serde::de::DeserializeOwned;
 
@@ -8,6 +9,7 @@ use crate::error::Result;
 use crate::log;
 
 pub use queues::Queues;
+pub use restored::Restored;
 
 /// Names a resident entry of a shard: no other entry of that shard has or will have the same.
 ///
@@ -140,9 +142,13 @@ pub struct Shard<S> {
     residents: Vec<u64>,
     /// By slot, the weight of the entry there.
     weights: Vec<u64>,
-    /// Whether the strategy was restored, and is still to be told of the residents.
-    is_restored: bool,
+    /// After the strategy was restored, the residents that the host told of, each with its hash, until something else
+    /// happens: they are put in order before the strategy hears of them.
+    replayed: Option<Vec<(EntryId, u64)>>,
 }
+
+/// How many residents are put in order at once: more would make a long step of it.
+const MOST_REPLAYED: usize = 32_768;
 
 /// No entry: its slot would be behind the last that there can be.
 const EMPTY: u64 = u64::MAX;
@@ -150,7 +156,7 @@ const EMPTY: u64 = u64::MAX;
 impl<S: EvictionStrategy> Shard<S> {
     /// An empty shard.
     pub const fn new(strategy: S) -> Self {
-        Self { strategy, residents: Vec::new(), weights: Vec::new(), is_restored: false }
+        Self { strategy, residents: Vec::new(), weights: Vec::new(), replayed: None }
     }
 
     /// The strategy, for a test to look into.
@@ -161,15 +167,11 @@ impl<S: EvictionStrategy> Shard<S> {
     /// Tells the strategy what happened, then asks it for victims until their weights sum to `wanted`, there are
     /// `max_victims`, or it has no more.
     pub fn step(&mut self, events: Batch<'_>, wanted: u64, max_victims: usize) -> Vec<u64> {
-        let inserted = events.inserted.iter().zip(events.hashes).zip(events.weights);
-        // Among removals, a slot can be there twice, and who was first in it matters.
-        if self.is_restored && !events.inserted.is_empty() && events.removed.is_empty() {
-            self.is_restored = false;
-            let mut residents: Vec<_> = inserted.collect();
-            residents.sort_by_cached_key(|((_, hash), _)| self.strategy.restored_place(**hash).unwrap_or(usize::MAX));
-            residents.into_iter().for_each(|((&id, &hash), &weight)| self.insert(EntryId(id), hash, weight.max(1)));
-        } else {
-            inserted.for_each(|((&id, &hash), &weight)| self.insert(EntryId(id), hash, weight.max(1)));
+        for ((&id, &hash), &weight) in events.inserted.iter().zip(events.hashes).zip(events.weights) {
+            self.insert(EntryId(id), hash, weight.max(1));
+        }
+        if wanted > 0 || !events.accessed.is_empty() || !events.removed.is_empty() {
+            self.end_replay();
         }
         // The host can interrupt every round of a loop, which costs as much as a read does: so a round takes several.
         let (rounds, rest) = events.accessed.as_chunks::<8>();
@@ -200,14 +202,29 @@ impl<S: EvictionStrategy> Shard<S> {
     }
 
     /// What the strategy remembers of keys.
-    pub fn snapshot(&self) -> Vec<u8> {
+    pub fn snapshot(&mut self) -> Vec<u8> {
+        self.end_replay();
         self.strategy.snapshot()
     }
 
     /// Has the strategy take over what another one remembered, before the first step.
     pub fn restore(&mut self, memory: &[u8]) {
         self.strategy.restore(memory);
-        self.is_restored = true;
+        self.replayed = Some(Vec::new());
+    }
+
+    /// Tells the strategy of residents that come in again, in the order in which they stood.
+    fn tell_replayed(&mut self) {
+        let Some(mut replayed) = self.replayed.as_mut().map(std::mem::take) else { return };
+        replayed.sort_by_cached_key(|(_, hash)| self.strategy.restored_place(*hash).unwrap_or(usize::MAX));
+        for (id, hash) in replayed {
+            self.strategy.on_insert(id, hash, self.weights[id.slot()]);
+        }
+    }
+
+    fn end_replay(&mut self) {
+        self.tell_replayed();
+        self.replayed = None;
     }
 
     fn insert(&mut self, id: EntryId, hash: u64, weight: u64) {
@@ -218,10 +235,19 @@ impl<S: EvictionStrategy> Shard<S> {
         // A slot that was used again within one batch: the removal of the former resident stands further down in it.
         let former = self.residents[id.slot()];
         if former != EMPTY {
+            self.end_replay();
             self.strategy.on_remove(EntryId(former));
         }
         (self.residents[id.slot()], self.weights[id.slot()]) = (id.0, weight);
-        self.strategy.on_insert(id, hash, weight);
+        match &mut self.replayed {
+            None => self.strategy.on_insert(id, hash, weight),
+            Some(replayed) => {
+                replayed.push((id, hash));
+                if replayed.len() >= MOST_REPLAYED {
+                    self.tell_replayed();
+                }
+            }
+        }
     }
 
     fn access(&mut self, id: EntryId) {
@@ -251,6 +277,8 @@ mod tests {
     struct Recorder {
         heard: Vec<String>,
         victims: Vec<u64>,
+        /// Of residents that come in again, the hashes in order.
+        restored: Vec<u8>,
     }
 
     impl EvictionStrategy for Recorder {
@@ -274,6 +302,14 @@ mod tests {
 
         fn victim(&mut self) -> Option<EntryId> {
             self.victims.pop().map(EntryId)
+        }
+
+        fn restore(&mut self, memory: &[u8]) {
+            self.restored = memory.to_vec();
+        }
+
+        fn restored_place(&self, hash: u64) -> Option<usize> {
+            self.restored.iter().position(|restored| u64::from(*restored) == hash)
         }
     }
 
@@ -323,6 +359,33 @@ mod tests {
         assert_eq!(shard(&[3, 2, 1, 0]).step(batch, 100, 3), [0, 1, 2]);
         assert_eq!(shard(&[3, 2, 1, 0]).step(batch, 100, 64), [0, 1, 2, 3]);
         assert_eq!(shard(&[3, 2, 1, 0]).step(batch, 0, 64), [0u64; 0]);
+    }
+
+    #[test]
+    fn residents_come_in_again_in_their_order_however_many_steps_tell_of_them() {
+        let mut shard = shard(&[]);
+        shard.restore(&[30, 10, 40, 20]);
+        let told = |inserted, hashes| Batch { inserted, hashes, weights: &[5; 2], ..Batch::default() };
+        shard.step(told(&[0, 1], &[10, 20]), 0, 64);
+        shard.step(told(&[2, 3], &[99, 30]), 0, 64);
+        assert!(shard.strategy().heard.is_empty(), "there may be more of them");
+        shard.step(Batch { accessed: &[2], ..told(&[4], &[40]) }, 0, 64);
+        let heard = ["insert 3 30 5", "insert 0 10 5", "insert 4 40 5", "insert 1 20 5", "insert 2 99 5", "access 2"];
+        assert_eq!(shard.strategy().heard, heard);
+        shard.step(told(&[5, 6], &[20, 10]), 0, 64);
+        assert_eq!(shard.strategy().heard[6..], ["insert 5 20 5", "insert 6 10 5"], "that is long over");
+    }
+
+    #[test]
+    fn a_slot_that_is_told_of_twice_has_the_later_resident() {
+        let mut shard = shard(&[]);
+        shard.restore(&[30, 10]);
+        let told = |inserted, hashes| Batch { inserted, hashes, weights: &[5], ..Batch::default() };
+        let again = 1 << 32;
+        shard.step(told(&[0], &[10]), 0, 64);
+        shard.step(told(&[again], &[30]), 0, 64);
+        shard.step(Batch { removed: &[0], accessed: &[again], ..Batch::default() }, 0, 64);
+        assert_eq!(shard.strategy().heard, ["insert 0 10 5", "remove 0", "insert 100000000 30 5", "access 100000000"]);
     }
 
     #[test]

@@ -20,8 +20,9 @@
 
 mod snapshot;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use larder_sdk::eviction::Restored;
 use larder_sdk::{EntryId, EvictionStrategy, Result};
 
 use snapshot::Resident;
@@ -40,8 +41,8 @@ pub struct Gdsf {
     /// How many entries came in or were read.
     events: u64,
     cost: Cost,
-    /// Keys that were resident before a reload, by their hashes, with the places that they had, until they come in again.
-    restored: BTreeMap<u64, (usize, Resident)>,
+    /// Keys that were resident before a reload.
+    restored: Restored<Resident>,
 }
 
 /// The reads of an entry.
@@ -114,7 +115,7 @@ impl EvictionStrategy for Gdsf {
             clock: 0.0,
             events: 0,
             cost,
-            restored: BTreeMap::new(),
+            restored: Restored::default(),
         })
     }
 
@@ -127,8 +128,8 @@ impl EvictionStrategy for Gdsf {
         }
         self.entries[slot] = entry;
         self.events += 1;
-        let (frequency, clock) = match self.restored.remove(&hash) {
-            Some((_, Resident { frequency, clock, .. })) => (frequency, clock),
+        let (frequency, clock) = match self.restored.get(hash) {
+            Some(Resident { frequency, clock, .. }) => (frequency, clock),
             None => (1, self.clock),
         };
         self.reads[slot] = Reads { frequency, clock, last: self.events };
@@ -147,7 +148,6 @@ impl EvictionStrategy for Gdsf {
     }
 
     fn victim(&mut self) -> Option<EntryId> {
-        // By now, all that are still there have come in.
         self.restored.clear();
         // Ends: one that was looked at again stands where it belongs.
         loop {
@@ -174,11 +174,11 @@ impl EvictionStrategy for Gdsf {
     fn restore(&mut self, memory: &[u8]) {
         let Some((clock, residents)) = snapshot::read(memory) else { return };
         self.clock = clock;
-        self.restored = residents.enumerate().map(|(place, resident)| (resident.hash, (place, resident))).collect();
+        self.restored = residents.map(|resident| (resident.hash, resident)).collect();
     }
 
     fn restored_place(&self, hash: u64) -> Option<usize> {
-        self.restored.get(&hash).map(|(place, _)| *place)
+        self.restored.place(hash)
     }
 }
 

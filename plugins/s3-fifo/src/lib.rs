@@ -23,9 +23,7 @@
 mod ghosts;
 mod snapshot;
 
-use std::collections::BTreeMap;
-
-use larder_sdk::eviction::Queues;
+use larder_sdk::eviction::{Queues, Restored};
 use larder_sdk::{EntryId, Error, EvictionStrategy, Result};
 
 use ghosts::Ghosts;
@@ -54,16 +52,8 @@ pub struct S3Fifo {
     small: u8,
     /// What the main queue may weigh.
     main_capacity: u128,
-    /// Keys that were resident before a reload, by their hashes, until they come in again.
-    restored: BTreeMap<u64, Restored>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Restored {
-    /// Where it stood among all of them.
-    place: usize,
-    queue: usize,
-    reads: u8,
+    /// The queue and the reads of keys that were resident before a reload.
+    restored: Restored<(usize, u8)>,
 }
 
 /// What the operator says.
@@ -96,13 +86,13 @@ impl EvictionStrategy for S3Fifo {
             hashes: Vec::new(),
             small,
             main_capacity: u128::from(capacity) - small_capacity,
-            restored: BTreeMap::new(),
+            restored: Restored::default(),
         })
     }
 
     fn on_insert(&mut self, id: EntryId, hash: u64, weight: u64) {
-        let (queue, reads) = match self.restored.remove(&hash) {
-            Some(Restored { queue, reads, .. }) => (queue, reads),
+        let (queue, reads) = match self.restored.get(hash) {
+            Some(restored) => restored,
             None if self.ghosts.take(hash) => (MAIN, 0),
             None => (SMALL, 0),
         };
@@ -126,7 +116,6 @@ impl EvictionStrategy for S3Fifo {
     }
 
     fn victim(&mut self) -> Option<EntryId> {
-        // By now, all that are still there have come in.
         self.restored.clear();
         if self.queues.weight(MAIN) > self.main_capacity {
             return self.victim_of_main();
@@ -144,16 +133,18 @@ impl EvictionStrategy for S3Fifo {
     }
 
     fn restore(&mut self, memory: &[u8]) {
-        for (place, (was, hash)) in snapshot::read(memory).enumerate() {
-            match was {
-                Was::Ghost => self.ghosts.push(hash),
-                Was::Resident { queue, reads } => _ = self.restored.insert(hash, Restored { place, queue, reads }),
+        let residents = snapshot::read(memory).filter_map(|(was, hash)| match was {
+            Was::Resident { queue, reads } => Some((hash, (queue, reads))),
+            Was::Ghost => {
+                self.ghosts.push(hash);
+                None
             }
-        }
+        });
+        self.restored = residents.collect();
     }
 
     fn restored_place(&self, hash: u64) -> Option<usize> {
-        self.restored.get(&hash).map(|restored| restored.place)
+        self.restored.place(hash)
     }
 }
 

@@ -15,8 +15,7 @@
 //!     cache: { size_limit: 64MiB, eviction_policy: wasm-sieve }
 //! ```
 
-use std::collections::BTreeMap;
-
+use larder_sdk::eviction::Restored;
 use larder_sdk::{EntryId, EvictionStrategy, Result};
 
 /// No slot: the end of the queue.
@@ -41,8 +40,8 @@ pub struct Sieve {
     oldest: u32,
     /// Where the search for the next victim begins; the oldest if there is no such slot.
     hand: u32,
-    /// The places and bits of keys that were resident before a reload, by their hashes, until they come in again.
-    restored: BTreeMap<u64, (usize, u8)>,
+    /// The bits of keys that were resident before a reload.
+    restored: Restored<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,13 +67,13 @@ impl EvictionStrategy for Sieve {
             newest: NONE,
             oldest: NONE,
             hand: NONE,
-            restored: BTreeMap::new(),
+            restored: Restored::default(),
         })
     }
 
     fn on_insert(&mut self, id: EntryId, hash: u64, _weight: u64) {
         let slot = id.slot();
-        let (_, bits) = self.restored.remove(&hash).unwrap_or_default();
+        let bits = self.restored.get(hash).unwrap_or_default();
         let node = Node { id, hash, newer: NONE, older: self.newest };
         if slot >= self.nodes.len() {
             self.nodes.resize(slot + 1, node);
@@ -102,7 +101,6 @@ impl EvictionStrategy for Sieve {
     }
 
     fn victim(&mut self) -> Option<EntryId> {
-        // By now, all that are still there have come in.
         self.restored.clear();
         let mut hand = if self.hand == NONE { self.oldest } else { self.hand };
         // Ends: a round clears every bit.
@@ -132,15 +130,13 @@ impl EvictionStrategy for Sieve {
     }
 
     fn restore(&mut self, memory: &[u8]) {
-        let keys = memory.strip_prefix(FORM).unwrap_or_default().as_chunks().0.iter().enumerate();
-        let keys = keys.map(|(place, &[bits, a, b, c, d, e, f, g, h])| {
-            (u64::from_le_bytes([a, b, c, d, e, f, g, h]), (place, bits))
-        });
+        let keys = memory.strip_prefix(FORM).unwrap_or_default().as_chunks().0.iter();
+        let keys = keys.map(|&[bits, a, b, c, d, e, f, g, h]| (u64::from_le_bytes([a, b, c, d, e, f, g, h]), bits));
         self.restored = keys.collect();
     }
 
     fn restored_place(&self, hash: u64) -> Option<usize> {
-        self.restored.get(&hash).map(|(place, _)| *place)
+        self.restored.place(hash)
     }
 }
 

@@ -23,9 +23,7 @@
 
 mod sketch;
 
-use std::collections::BTreeMap;
-
-use larder_sdk::eviction::Queues;
+use larder_sdk::eviction::{Queues, Restored};
 use larder_sdk::{EntryId, Error, EvictionStrategy, Result};
 
 use sketch::Sketch;
@@ -51,8 +49,8 @@ pub struct TinyLfu {
     protected: u128,
     /// The one at the front of the window, if it was found to be worth more than those that make room for it.
     admitted: Option<EntryId>,
-    /// The places and queues of keys that were resident before a reload, by their hashes, until they come in again.
-    restored: BTreeMap<u64, (usize, usize)>,
+    /// The queues of keys that were resident before a reload.
+    restored: Restored<usize>,
 }
 
 /// What the operator says.
@@ -93,7 +91,7 @@ impl EvictionStrategy for TinyLfu {
             main,
             protected: percent(main, protected),
             admitted: None,
-            restored: BTreeMap::new(),
+            restored: Restored::default(),
         })
     }
 
@@ -103,8 +101,8 @@ impl EvictionStrategy for TinyLfu {
             self.hashes.resize(slot + 1, 0);
         }
         self.hashes[slot] = hash;
-        match self.restored.remove(&hash) {
-            Some((_, queue)) => self.queues.push(queue, id, weight),
+        match self.restored.get(hash) {
+            Some(queue) => self.queues.push(queue, id, weight),
             None => {
                 self.queues.push(WINDOW, id, weight);
                 self.sketch.reserve(self.queues.len());
@@ -132,7 +130,6 @@ impl EvictionStrategy for TinyLfu {
     }
 
     fn victim(&mut self) -> Option<EntryId> {
-        // By now, all that are still there have come in.
         self.restored.clear();
         if let Some(candidate) = self.candidate()
             && self.admitted != Some(candidate)
@@ -164,16 +161,15 @@ impl EvictionStrategy for TinyLfu {
     fn restore(&mut self, memory: &[u8]) {
         let Some((sketch, residents)) = memory.strip_prefix(FORM).and_then(Sketch::read) else { return };
         self.sketch = sketch;
-        for (place, &[queue, a, b, c, d, e, f, g, h]) in residents.as_chunks().0.iter().enumerate() {
-            let (hash, queue) = (u64::from_le_bytes([a, b, c, d, e, f, g, h]), usize::from(queue));
-            if queue <= PROTECTED {
-                self.restored.insert(hash, (place, queue));
-            }
-        }
+        let residents =
+            residents.as_chunks().0.iter().map(|&[queue, a, b, c, d, e, f, g, h]| {
+                (u64::from_le_bytes([a, b, c, d, e, f, g, h]), usize::from(queue))
+            });
+        self.restored = residents.filter(|(_, queue)| *queue <= PROTECTED).collect();
     }
 
     fn restored_place(&self, hash: u64) -> Option<usize> {
-        self.restored.get(&hash).map(|(place, _)| *place)
+        self.restored.place(hash)
     }
 }
 

@@ -206,7 +206,7 @@ pub fn step<S: EvictionStrategy>(
 }
 
 pub fn snapshot<S: EvictionStrategy>(cell: &'static LocalKey<ShardCell<S>>) -> Vec<u8> {
-    cell.with_borrow(|shard| shard.as_ref().map(Shard::snapshot).unwrap_or_default())
+    cell.with_borrow_mut(|shard| shard.as_mut().map(Shard::snapshot).unwrap_or_default())
 }
 
 pub fn restore<S: EvictionStrategy>(cell: &'static LocalKey<ShardCell<S>>, memory: &[u8]) {
