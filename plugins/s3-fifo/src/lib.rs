@@ -10,14 +10,14 @@
 //!
 //! ```yaml
 //! plugins:
-//!   s3-fifo:
+//!   wasm-s3-fifo:
 //!     source: plugins/s3-fifo
 //!     config:
 //!       small: 10         # the part of the capacity that is the small queue's, in percent, from 1 to 99; 10 if absent
 //! stores:
 //!   documents:
 //!     provider_type: file
-//!     cache: { size_limit: 64MiB, eviction_policy: s3-fifo }
+//!     cache: { size_limit: 64MiB, eviction_policy: wasm-s3-fifo }
 //! ```
 
 mod ghosts;
