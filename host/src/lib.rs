@@ -30,6 +30,7 @@ pub mod object;
 pub mod oci;
 pub mod plugin;
 pub mod provider;
+mod random;
 pub mod scheduler;
 pub mod server;
 mod wire;

@@ -47,7 +47,6 @@ mod outcome;
 mod part;
 mod promise;
 pub mod provider;
-mod random;
 mod report;
 mod shrinking;
 

@@ -3,6 +3,7 @@ use std::hash::{BuildHasher, RandomState};
 use super::queues::choose;
 use crate::cache::{Batch, EntryId, EvictionStrategy, EvictionStrategyFactory};
 use crate::error::Result;
+use crate::random;
 
 /// Drops any entry, each with the same chance.
 #[derive(Debug)]
@@ -10,7 +11,7 @@ struct Random {
     entries: Vec<(EntryId, u64)>,
     /// For each slot, where among `entries` the one in it stands, if there is one.
     positions: Vec<Option<u32>>,
-    state: u64,
+    numbers: random::Random,
 }
 
 impl Random {
@@ -47,19 +48,8 @@ impl Random {
         if self.entries.is_empty() {
             return None;
         }
-        let position = self.below(self.entries.len());
+        let position = self.numbers.below(self.entries.len());
         Some(self.take(position))
-    }
-
-    /// A number below `bound`, by SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators",
-    /// 2014) and a multiplication in place of a division (Lemire 2019; the bias is below `bound` in 2⁶⁴).
-    fn below(&mut self, bound: usize) -> usize {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        ((u128::from(mixed) * bound as u128) >> 64) as usize
     }
 }
 
@@ -85,8 +75,8 @@ impl EvictionStrategyFactory for Factory {
     }
 
     fn open(&self, _capacity: u64) -> Result<Box<dyn EvictionStrategy>> {
-        let state = RandomState::new().hash_one(0);
-        Ok(Box::new(Random { entries: Vec::new(), positions: Vec::new(), state }))
+        let numbers = random::Random::new(RandomState::new().hash_one(0));
+        Ok(Box::new(Random { entries: Vec::new(), positions: Vec::new(), numbers }))
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use super::Trial;
 use super::shard::{Choice, Shard};
 use crate::contract::Breach;
-use crate::contract::random::Random;
 use crate::contract::shrinking::{Shrinking, Simplify};
 use crate::error::Result;
+use crate::random::Random;
 
 /// How many rows are tried, and how long each is.
 const ROWS: usize = 4;

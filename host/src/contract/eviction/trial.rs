@@ -5,9 +5,9 @@ use tokio::runtime::Handle;
 use super::Subject;
 use super::shard::Shard;
 use crate::cache::EvictionStrategyFactory;
-use crate::contract::random::Random;
 use crate::contract::{Breach, Options};
 use crate::error::Result;
+use crate::random::Random;
 
 /// One strategy held to one promise, on a thread of its own.
 pub(in crate::contract) struct Trial {

@@ -1,9 +1,9 @@
-use crate::contract::random::Random;
 use crate::error::Result;
 use crate::lifecycle::Candidate;
 use crate::object::{
     Attributes, Checksum, ETag, Key, StorageMetadata, Tags, Timestamp, UserMetadata, timestamp_from_millis,
 };
+use crate::random::Random;
 
 /// An hour in milliseconds.
 pub(super) const HOUR: u64 = 60 * 60 * 1000;

@@ -3,11 +3,11 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use super::Subject;
-use crate::contract::random::Random;
 use crate::contract::{Breach, Options};
 use crate::error::Result;
 use crate::lifecycle::{Candidate, Decision, LifecyclePolicy};
 use crate::object::Timestamp;
+use crate::random::Random;
 
 /// One policy held to one promise, on a thread of its own.
 pub(in crate::contract) struct Trial {

@@ -5,10 +5,10 @@ use super::history::{self, Call};
 use super::register::{Answer, On, Request, Version};
 use super::sample::{self, key};
 use super::trial::{Store, read};
-use crate::contract::random::Random;
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Checksum, ETag, StorageMetadata, Tags};
 use crate::provider::{Condition, Stamp, StoreOptions};
+use crate::random::Random;
 
 const ROUNDS: usize = 6;
 const CLIENTS: usize = 5;

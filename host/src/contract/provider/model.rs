@@ -10,11 +10,11 @@ use super::Trial;
 use super::sample::{self, key};
 use super::trial::{Store, foreign_etag, read};
 use crate::contract::Breach;
-use crate::contract::random::Random;
 use crate::contract::shrinking::{Shrinking, Simplify};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteRange, Checksum, Key, StorageMetadata, Tags};
 use crate::provider::{Condition, ListQuery, StoreOptions, Usage};
+use crate::random::Random;
 
 type Model = BTreeMap<Key, (StorageMetadata, Bytes)>;
 

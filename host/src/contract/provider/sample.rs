@@ -1,9 +1,9 @@
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
-use crate::contract::random::Random;
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Body, Key, Tags, UserMetadata};
+use crate::random::Random;
 
 /// A kibibyte.
 pub(super) const KIB: usize = 1024;

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 
 use super::Subject;
-use crate::contract::random::Random;
 use crate::contract::{Breach, Options};
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Body, ByteRange, ETag, Key, Object, StorageMetadata};
 use crate::provider::{Condition, ListQuery, StorageProvider, StoreOptions};
+use crate::random::Random;
 
 /// One provider held to one promise.
 pub(in crate::contract) struct Trial<'a> {
