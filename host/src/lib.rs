@@ -10,6 +10,7 @@
 //! 4. owners: [`manager::StorageManager`], [`lifecycle::LifecycleManager`], [`scheduler::TaskScheduler`],
 //!    [`monitor::StorageMonitor`]
 //! 5. the host: [`host::Host`] makes the owners that a [`config::Config`] describes
+//!    [`simulate`] replays requests on caches, beside all that
 //! 6. front doors: [`server`] (S3 and the admin listener), [`client`], [`cli`]
 #![deny(missing_docs)]
 
@@ -33,4 +34,5 @@ pub mod provider;
 mod random;
 pub mod scheduler;
 pub mod server;
+pub mod simulate;
 mod wire;
