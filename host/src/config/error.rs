@@ -87,7 +87,7 @@ impl std::error::Error for ConfigError {}
 
 /// The nearest of `known` to a word that is none of them, if it is near enough to be meant: at most a third of its letters
 /// differ.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distance = |candidate: &&str| strsim::damerau_levenshtein(word, candidate);
     let near = known.into_iter().min_by_key(distance)?;
     (distance(&near) <= word.chars().count().max(3) / 3).then_some(near)

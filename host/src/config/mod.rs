@@ -36,6 +36,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use cache::{CacheConfig, EvictionPolicy};
+pub(crate) use error::nearest;
 pub use error::{ConfigError, Position, Problem};
 pub use grants::{FolderGrant, Grants, GuestPath, StateGrant};
 pub use limits::{PluginLimits, PluginRestart};

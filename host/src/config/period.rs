@@ -12,7 +12,7 @@ impl Period {
     const MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
     /// So many seconds, which must not be 0.
-    pub(super) const fn seconds(count: u64) -> Self {
+    pub(crate) const fn seconds(count: u64) -> Self {
         assert!(count > 0);
         Self(Duration::from_secs(count))
     }

@@ -210,6 +210,10 @@ mod tests {
     struct Fails;
 
     impl EvictionStrategyFactory for Fails {
+        fn name(&self) -> &str {
+            "fails"
+        }
+
         fn open(&self, _: u64) -> Result<Box<dyn EvictionStrategy>, Error> {
             Ok(Box::new(Self))
         }

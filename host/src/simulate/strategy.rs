@@ -15,18 +15,18 @@ impl Strategy {
         Self { name: name.into(), policy }
     }
 
-    /// The native ones, under the names that a configuration has for them.
+    /// The native ones, under the words for them in a configuration.
     pub fn natives() -> Vec<Self> {
         let natives = [
-            ("default", EvictionPolicy::Default),
-            ("lru", EvictionPolicy::Lru),
-            ("fifo", EvictionPolicy::Fifo),
-            ("random", EvictionPolicy::Random),
-            ("lfu", EvictionPolicy::Lfu),
-            ("sieve", EvictionPolicy::Sieve),
-            ("clock", EvictionPolicy::Clock),
-            ("s3-fifo", EvictionPolicy::S3Fifo),
+            EvictionPolicy::Default,
+            EvictionPolicy::Lru,
+            EvictionPolicy::Fifo,
+            EvictionPolicy::Random,
+            EvictionPolicy::Lfu,
+            EvictionPolicy::Sieve,
+            EvictionPolicy::Clock,
+            EvictionPolicy::S3Fifo,
         ];
-        natives.into_iter().map(|(name, policy)| Self::new(name, policy)).collect()
+        natives.into_iter().map(|policy| Self::new(policy.name(), policy)).collect()
     }
 }

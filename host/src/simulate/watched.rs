@@ -20,6 +20,10 @@ impl Watched {
 }
 
 impl EvictionStrategyFactory for Watched {
+    fn name(&self) -> &str {
+        self.factory.name()
+    }
+
     fn open(&self, capacity: u64) -> Result<Box<dyn EvictionStrategy>> {
         let strategy = Some(self.factory.open(capacity)?);
         Ok(Box::new(Watcher { strategy, failure: Arc::clone(&self.failure) }))

@@ -1,6 +1,7 @@
 //! `larder cache`: a file for each of its commands.
 
 mod clear;
+mod simulate;
 mod stats;
 mod top;
 
@@ -14,9 +15,10 @@ Examples:
   larder cache stats
   larder cache top documents --watch
   larder cache clear documents/reports/
+  larder cache simulate --synthetic zipf    # which eviction strategy hits most
 ";
 
-/// See what the caches of a running host do
+/// See what the caches of a running host do, and what another eviction strategy would
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct CacheCommand {
@@ -29,6 +31,7 @@ enum Action {
     Stats(stats::Stats),
     Top(top::Top),
     Clear(clear::Clear),
+    Simulate(Box<simulate::Simulate>),
 }
 
 impl CacheCommand {
@@ -37,6 +40,7 @@ impl CacheCommand {
             Action::Stats(stats) => stats.run(context).await,
             Action::Top(top) => top.run(context).await,
             Action::Clear(clear) => clear.run(context).await,
+            Action::Simulate(simulate) => simulate.run(context.output()).await,
         }
     }
 }

@@ -20,6 +20,7 @@ use super::context::Context;
 use super::failure::Failure;
 use crate::oci::Reference;
 use inspect::Component;
+pub(in crate::cli) use subject::{Opened, Subject};
 
 const EXAMPLES: &str = "\
 Examples:

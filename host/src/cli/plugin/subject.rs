@@ -15,7 +15,7 @@ use crate::provider::memory::MemoryStorageProvider;
 
 /// The plugin that a command works on, and what it has.
 #[derive(Debug, Args)]
-pub(super) struct Subject {
+pub(in crate::cli) struct Subject {
     /// The component, a .wasm file, or the folder of a plugin crate, which is built if it is stale
     #[arg(value_name = "FILE|DIR")]
     component: PathBuf,
@@ -29,9 +29,11 @@ pub(super) struct Subject {
     #[arg(long, value_name = "SIZE")]
     memory: Option<Size>,
     /// How long a call may take
-    #[arg(long, value_name = "TIME", default_value = "10s")]
+    #[arg(long, value_name = "TIME", default_value_t = CALL_TIMEOUT)]
     call_timeout: Period,
 }
+
+const CALL_TIMEOUT: Period = Period::seconds(10);
 
 pub(super) fn json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))
@@ -39,12 +41,17 @@ pub(super) fn json(text: &str) -> Result<Value, String> {
 
 /// A plugin that is ready, and the stores granted to it.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) plugin: Plugin,
-    pub(super) granted: GrantedStores,
+pub(in crate::cli) struct Opened {
+    pub(in crate::cli) plugin: Plugin,
+    pub(in crate::cli) granted: GrantedStores,
 }
 
 impl Subject {
+    /// A plugin with these settings, to which nothing is granted.
+    pub(in crate::cli) fn with_settings(component: PathBuf, settings: Value) -> Self {
+        Self { component, settings, stores: Vec::new(), memory: None, call_timeout: CALL_TIMEOUT }
+    }
+
     /// Where the component is, which is built if it must be.
     pub(super) async fn component(&self, output: &Output) -> Result<PathBuf, Failure> {
         let given = &self.component;
@@ -74,7 +81,7 @@ impl Subject {
     }
 
     /// Builds it if it must be, and loads it.
-    pub(super) async fn open(&self, output: &Output) -> Result<Opened, Failure> {
+    pub(in crate::cli) async fn open(&self, output: &Output) -> Result<Opened, Failure> {
         let component = self.component(output).await?;
         let options = self.options()?;
         let granted = options.grants.stores.clone();
