@@ -66,6 +66,9 @@ impl Format {
     }
 
     pub(super) fn parse(self, input: &mut dyn BufRead, columns: &Columns, into: &mut Recorder) -> Result<(), Fault> {
+        if self != Self::Csv && *columns != Columns::default() {
+            return Err(Fault::Other(format!("it is read as {self}, and columns are those of csv")));
+        }
         match self {
             Self::U32Be => u32be::parse(input, into),
             Self::U64Be => u64be::parse(input, into),

@@ -140,7 +140,7 @@ impl Trace {
 
     /// The share of bytes that a cache without bounds would answer.
     pub fn byte_ceiling(&self) -> f64 {
-        1.0 - self.distinct_bytes as f64 / (self.bytes.max(1)) as f64
+        1.0 - self.distinct_bytes as f64 / self.bytes.max(1) as f64
     }
 }
 

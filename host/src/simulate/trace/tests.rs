@@ -108,6 +108,8 @@ fn what_is_no_request_is_refused_with_its_place() {
     refused("time,much\n1,2\n", Format::Csv, "there are \u{2018}time\u{2019}, \u{2018}much\u{2019}");
     refused(vec![b'x'; 100_000], Format::Text, "t:1: a line of more than 65536 bytes; this is no text");
     let options = TraceOptions { columns: "key=url".parse().unwrap(), ..TraceOptions::default() };
+    let error = parse_with(b"a", Format::Text, &options).unwrap_err();
+    assert_eq!(error, "t: it is read as text, and columns are those of csv");
     let error = parse_with(b"a,b\n1,2\n", Format::Csv, &options).unwrap_err();
     assert!(error.contains("there is no column \"url\"; there are \u{2018}a\u{2019}, \u{2018}b\u{2019}"), "{error}");
 }

@@ -5,6 +5,7 @@ mod progress;
 mod report;
 mod requests;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
@@ -75,7 +76,14 @@ pub(super) struct Simulate {
 }
 
 fn plot_file(name: &str) -> Result<PlotFile, String> {
-    PlotFile::new(name).map_err(|error| error.to_string())
+    let file = PlotFile::new(name).map_err(|error| error.to_string())?;
+    // Better said now than when all is replayed.
+    match file.path().parent() {
+        Some(folder) if folder != Path::new("") && !folder.is_dir() => {
+            Err(format!("there is no folder {}", folder.display()))
+        }
+        _ => Ok(file),
+    }
 }
 
 impl Simulate {
