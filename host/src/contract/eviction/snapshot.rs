@@ -2,8 +2,8 @@ use super::churn::{self, Event};
 use super::shard::{Choice, Shard};
 use super::{Trial, replay};
 use crate::contract::Breach;
-use crate::contract::random::Random;
 use crate::error::Result;
+use crate::random::Random;
 
 const CAPACITY: u64 = 1_000_000;
 
