@@ -4,11 +4,13 @@
 //! `../shared/traces`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use larder::cache::EvictionPolicy;
-use larder::simulate::{Format, Limit, Simulation, Strategy, Trace, TraceOptions};
+use larder::plugin::{Plugin, PluginOptions};
+use larder::simulate::{Format, Limit, Pattern, Simulation, Strategy, Synthetic, Trace, TraceOptions};
 use larder_tests::{Runtime, project, skipped};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const CAPACITIES: [Limit; 3] = [Limit::Entries(687), Limit::Entries(1375), Limit::Entries(3439)];
 
@@ -29,6 +31,12 @@ fn hits(trace: &Trace, strategies: &[Strategy]) -> Vec<Vec<u64>> {
     let cells = Simulation { trace, strategies, capacities: &CAPACITIES }.run(2, &|_| {}).unwrap();
     let of = |strategy| cells.iter().skip(strategy).step_by(strategies.len()).map(|cell| cell.hits).collect();
     (0..strategies.len()).map(of).collect()
+}
+
+/// A plugin with more time for a call than a cache at work gives it, as other tests keep the machine busy.
+async fn load(runtime: &Runtime, name: &str, settings: Value) -> Plugin {
+    let patient = |options: &mut PluginOptions| options.limits.call_timeout = Some(Duration::from_secs(60));
+    runtime.load_with(name, settings, patient).await.unwrap()
 }
 
 /// Measured with an independent simulator and with libCacheSim 0.3.5.
@@ -53,9 +61,27 @@ fn lru_fifo_and_sieve_hit_as_often_as_in_other_simulators() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_does_as_a_native_strategy_hits_as_often() {
     let runtime = Runtime::new();
-    let plugin = runtime.load("sieve", Value::Null).await.unwrap();
+    let plugin = load(&runtime, "sieve", Value::Null).await;
     let mine = Strategy::new("plugin", EvictionPolicy::Custom(plugin.eviction().unwrap()));
     let Some(trace) = web12() else { return };
     let hits = hits(&trace, &[mine, Strategy::new("sieve", EvictionPolicy::Sieve)]);
     assert_eq!(hits[0], hits[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_fails_or_breaks_its_contract_ends_the_simulation() {
+    let runtime = Runtime::new();
+    let trace = Synthetic { requests: 20_000, keys: 2_000, ..Synthetic::new(Pattern::Zipf) }.generate().unwrap();
+    for (fault, says) in [
+        ("trap", "unreachable"),
+        ("stranger", "no such entry is there"),
+        ("too-few", "must go"),
+        ("greedy", "fewer would do"),
+    ] {
+        let plugin = load(&runtime, "zoo-eviction", json!({ "fault": fault })).await;
+        let strategies = [Strategy::new(fault, EvictionPolicy::Custom(plugin.eviction().unwrap()))];
+        let simulation = Simulation { trace: &trace, strategies: &strategies, capacities: &CAPACITIES[..1] };
+        let error = simulation.run(1, &|_| {}).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{fault} at a capacity of 687: ")) && error.contains(says), "{error}");
+    }
 }

@@ -62,7 +62,11 @@ fn has_header(first: &ByteRecord, columns: &Columns) -> bool {
         let mut words = KEYS.iter().chain(&SIZES).chain(&OTHERS);
         words.any(|word| is(field, word))
     };
-    is_named(&columns.key) || is_named(&columns.size) || first.iter().any(is_word)
+    let is_no_size = match columns.size {
+        Some(Column::Number(place)) => first.get(place - 1).is_some_and(|field| number(field.trim_ascii()).is_none()),
+        _ => false,
+    };
+    is_named(&columns.key) || is_named(&columns.size) || is_no_size || first.iter().any(is_word)
 }
 
 fn is(field: &[u8], name: &str) -> bool {

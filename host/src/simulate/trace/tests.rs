@@ -85,9 +85,11 @@ fn a_header_says_where_keys_and_sizes_are() {
     ] {
         assert_eq!(requests(&parse(text, Format::Csv).unwrap()), expected, "{text}");
     }
-    let options = TraceOptions { columns: "key=who,size=3".parse().unwrap(), ..TraceOptions::default() };
-    let trace = parse_with(b"when,who,much\n1,a,10\n2,b,20\n", Format::Csv, &options).unwrap();
-    assert_eq!(requests(&trace), [(0, 10), (1, 20)]);
+    for columns in ["key=who,size=3", "key=2,size=3", "key=Who,size=much"] {
+        let options = TraceOptions { columns: columns.parse().unwrap(), ..TraceOptions::default() };
+        let trace = parse_with(b"when,who,much\n1,a,10\n2,b,20\n", Format::Csv, &options).unwrap();
+        assert_eq!(requests(&trace), [(0, 10), (1, 20)], "{columns}");
+    }
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn split(text: &str) -> Vec<&str> {
 }
 
 impl Contestant {
-    /// What a column of a table is called. A plugin that has the name of a native strategy is told apart by its ending.
+    /// What a report calls it: a plugin by its file, and by its whole path if a native strategy has that name.
     fn name(&self) -> String {
         match self {
             Self::Native(name) => name.clone(),
@@ -92,9 +92,9 @@ impl Contestant {
                 let name = file.strip_suffix(".wasm").unwrap_or(&file);
                 let name = name.strip_suffix(".component").unwrap_or(name);
                 let is_native = Strategy::natives().iter().any(|native| native.name == name);
-                let ending = if is_native { ".wasm" } else { "" };
+                let name = if is_native { component.display().to_string() } else { name.to_owned() };
                 let settings = if settings.is_null() { String::new() } else { settings.to_string() };
-                format!("{name}{ending}{settings}")
+                name + &settings
             }
         }
     }
@@ -164,10 +164,11 @@ mod tests {
     fn a_plugin_is_called_by_its_file_and_never_like_a_native_strategy() {
         for (text, name) in [
             ("lru", "lru"),
-            ("./lru.wasm", "lru.wasm"),
-            ("a/lru.wasm={\"x\": 1}", "lru.wasm{\"x\":1}"),
+            ("./lru.wasm", "./lru.wasm"),
+            ("a/lru.wasm={\"x\": 1}", "a/lru.wasm{\"x\":1}"),
             ("target/coolest_first.component.wasm", "coolest_first"),
             ("plugins/mine", "mine"),
+            ("plugins/sieve", "plugins/sieve"),
         ] {
             assert_eq!(text.parse::<Contestant>().unwrap().name(), name);
         }
