@@ -163,7 +163,7 @@ fn a_component_is_pulled_by_its_tag_and_served_by_its_digest_without_the_registr
     // What is damaged is not loaded, and can not be fetched anew.
     fs::File::options().append(true).open(&kept).unwrap().write_all(b"x").unwrap();
     let (_, said) = home.serve_in_vain();
-    says(&said, &["can not be reached", "sieve"]);
+    says(&said, &["can not be reached", "pulled"]);
     let (code, said) = home.fail(&["plugin", "pull", &format!("{at}@{manifest}")]);
     assert_eq!(code, 5, "{said}");
 }
