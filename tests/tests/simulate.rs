@@ -61,11 +61,17 @@ fn lru_fifo_and_sieve_hit_as_often_as_in_other_simulators() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_does_as_a_native_strategy_hits_as_often() {
     let runtime = Runtime::new();
-    let plugin = load(&runtime, "sieve", Value::Null).await;
-    let mine = Strategy::new("plugin", EvictionPolicy::Custom(plugin.eviction().unwrap()));
-    let Some(trace) = web12() else { return };
-    let hits = hits(&trace, &[mine, Strategy::new("sieve", EvictionPolicy::Sieve)]);
-    assert_eq!(hits[0], hits[1]);
+    let made_up = Synthetic { requests: 30_000, keys: 5_000, ..Synthetic::new(Pattern::Scan) };
+    let traces = [Some(made_up.generate().unwrap()), web12()];
+    for (name, native) in [("sieve", EvictionPolicy::Sieve), ("s3-fifo", EvictionPolicy::S3Fifo)] {
+        let plugin = load(&runtime, name, Value::Null).await;
+        let mine = Strategy::new("plugin", EvictionPolicy::Custom(plugin.eviction().unwrap()));
+        let both = [mine, Strategy::new(name, native)];
+        for trace in traces.iter().flatten() {
+            let hits = hits(trace, &both);
+            assert_eq!(hits[0], hits[1], "{name}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,50 +1,37 @@
 use std::collections::{HashMap, VecDeque};
 
-/// Keys that were dropped, by hash, first in, first out, until what their entries weighed is more than a limit.
-#[derive(Debug)]
+/// The keys that were dropped last, by hash, from the oldest to the newest.
+#[derive(Debug, Default)]
 pub(super) struct Ghosts {
-    limit: u64,
-    weight: u64,
-    /// By hash, the number of the ghost and what its entry weighed.
-    members: HashMap<u64, (u64, u64)>,
-    /// Hashes and numbers; those that `members` has otherwise, or not at all, are gone.
+    /// By hash, its number in the order.
+    numbers: HashMap<u64, u64>,
+    /// Hashes and numbers; those that `numbers` has otherwise, or not at all, are gone.
     order: VecDeque<(u64, u64)>,
     next: u64,
 }
 
 impl Ghosts {
-    pub(super) fn new(limit: u64) -> Self {
-        Self { limit, weight: 0, members: HashMap::new(), order: VecDeque::new(), next: 0 }
-    }
-
-    /// Remembers a key.
-    pub(super) fn push(&mut self, hash: u64, weight: u64) {
-        if weight > self.limit {
-            return;
-        }
-        self.remove(hash);
-        while self.weight + weight > self.limit
-            && let Some((oldest, number)) = self.order.pop_front()
-        {
-            if self.members.get(&oldest).is_some_and(|member| member.0 == number) {
-                self.remove(oldest);
-            }
-        }
-        if self.order.len() > 2 * self.members.len() + 64 {
-            let members = &self.members;
-            self.order.retain(|(hash, number)| members.get(hash).is_some_and(|member| member.0 == *number));
-        }
-        self.members.insert(hash, (self.next, weight));
+    /// Puts a key behind all others, and forgets the oldest until no more than `most` are left.
+    pub(super) fn push(&mut self, hash: u64, most: usize) {
+        self.numbers.insert(hash, self.next);
         self.order.push_back((hash, self.next));
         self.next += 1;
-        self.weight += weight;
+        while self.numbers.len() > most
+            && let Some((oldest, number)) = self.order.pop_front()
+        {
+            if self.numbers.get(&oldest) == Some(&number) {
+                self.numbers.remove(&oldest);
+            }
+        }
+        if self.order.len() > 2 * self.numbers.len() + 64 {
+            let numbers = &self.numbers;
+            self.order.retain(|(hash, number)| numbers.get(hash) == Some(number));
+        }
     }
 
     /// Forgets a key, and says whether it was remembered.
-    pub(super) fn remove(&mut self, hash: u64) -> bool {
-        let removed = self.members.remove(&hash);
-        self.weight -= removed.map_or(0, |(_, weight)| weight);
-        removed.is_some()
+    pub(super) fn take(&mut self, hash: u64) -> bool {
+        self.numbers.remove(&hash).is_some()
     }
 }
 
@@ -53,25 +40,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_are_forgotten_when_their_weights_are_over_the_limit() {
-        let mut ghosts = Ghosts::new(10);
-        (0..4).for_each(|hash| ghosts.push(hash, 3));
-        assert!(!ghosts.remove(0));
-        ghosts.push(1, 3);
-        ghosts.push(4, 3);
-        assert!(!ghosts.remove(2), "1 came again, so 2 is the oldest");
-        assert!(ghosts.remove(1) && ghosts.remove(3) && ghosts.remove(4));
-        ghosts.push(5, 11);
-        assert!(!ghosts.remove(5));
-        assert_eq!(ghosts.weight, 0);
+    fn the_oldest_are_forgotten_and_what_came_again_is_new() {
+        let mut ghosts = Ghosts::default();
+        [0, 1, 2, 3, 1, 4].into_iter().for_each(|hash| ghosts.push(hash, 4));
+        assert!(!ghosts.take(0) && ghosts.take(3) && !ghosts.take(3));
+        ghosts.push(5, 3);
+        assert!(!ghosts.take(2), "it is older than 1, which came again");
+        assert!(ghosts.take(1) && ghosts.take(4) && ghosts.take(5));
     }
 
     #[test]
     fn what_comes_and_goes_leaves_nothing_behind() {
-        let mut ghosts = Ghosts::new(10);
+        let mut ghosts = Ghosts::default();
         for _ in 0..10_000 {
-            ghosts.push(7, 1);
-            ghosts.remove(7);
+            ghosts.push(7, 10);
+            ghosts.take(7);
         }
         assert!(ghosts.order.len() <= 66, "{}", ghosts.order.len());
     }

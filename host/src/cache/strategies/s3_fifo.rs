@@ -7,30 +7,20 @@ use crate::error::Result;
 /// main one; keys dropped from it are remembered, and come into the main one if they return.
 ///
 /// S3-FIFO, from Yang et al., *FIFO Queues are All You Need for Cache Eviction*, SOSP 2023, with the parameters of its
-/// authors' simulator: a small queue of 10 %, ghosts for 90 %, two reads to be moved on, counts of up to three reads.
+/// authors' simulator: a small queue of 10 %, nine ghosts to ten residents, two reads to be moved on, counts of up to three
+/// reads. The plugin of this name chooses the same.
 #[derive(Debug)]
 struct S3Fifo {
     queues: Queues,
+    /// By slot, how often the entry there was read: apart from the hashes, so that what reads touch is close together.
+    reads: Vec<u8>,
     /// By slot.
-    entries: Vec<Entry>,
+    hashes: Vec<u64>,
     ghosts: Ghosts,
-    small: Share,
-    main: Share,
-    /// Until something was dropped the main queue takes what the small one has no room for.
-    is_full: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Entry {
-    hash: u64,
-    reads: u8,
-}
-
-/// What the entries of a queue weigh, and are meant to at most.
-#[derive(Debug)]
-struct Share {
-    weight: u64,
-    limit: u64,
+    residents: usize,
+    /// What the entries of the main queue weigh, and are meant to at most.
+    main_weight: u64,
+    main_capacity: u64,
 }
 
 const SMALL: Row = 0;
@@ -42,70 +32,80 @@ const ENOUGH_READS: u8 = 2;
 
 impl S3Fifo {
     fn new(capacity: u64) -> Self {
-        let small = capacity / 10;
+        let small = u128::from(capacity) * 10 / 100;
         Self {
             queues: Queues::new(2),
-            entries: Vec::new(),
-            ghosts: Ghosts::new(capacity / 10 * 9),
-            small: Share { weight: 0, limit: small },
-            main: Share { weight: 0, limit: capacity - small },
-            is_full: false,
+            reads: Vec::new(),
+            hashes: Vec::new(),
+            ghosts: Ghosts::default(),
+            residents: 0,
+            main_weight: 0,
+            main_capacity: capacity - small as u64,
         }
-    }
-
-    fn share(&mut self, row: Row) -> &mut Share {
-        if row == SMALL { &mut self.small } else { &mut self.main }
     }
 
     fn insert(&mut self, id: EntryId, hash: u64, weight: u64) {
         let slot = id.slot() as usize;
-        if slot >= self.entries.len() {
-            self.entries.resize(slot + 1, Entry::default());
+        if slot >= self.reads.len() {
+            self.reads.resize(slot + 1, 0);
+            self.hashes.resize(slot + 1, 0);
         }
-        self.entries[slot] = Entry { hash, reads: 0 };
-        let returns = self.ghosts.remove(hash);
-        let overflows = !self.is_full && self.small.weight >= self.small.limit;
-        self.push(if returns || overflows { MAIN } else { SMALL }, id, weight);
+        (self.reads[slot], self.hashes[slot]) = (0, hash);
+        let row = if self.ghosts.take(hash) { MAIN } else { SMALL };
+        self.push(row, id, weight);
     }
 
     fn push(&mut self, row: Row, id: EntryId, weight: u64) {
-        if let Some((row, weight)) = self.queues.push_back(row, id, weight) {
-            self.share(row).weight -= weight;
-        }
-        self.share(row).weight += weight;
+        let former = self.queues.push_back(row, id, weight);
+        self.left(former);
+        self.residents += 1;
+        self.main_weight += if row == MAIN { weight } else { 0 };
     }
 
-    fn remove(&mut self, id: EntryId) {
-        if let Some((row, weight)) = self.queues.remove(id) {
-            self.share(row).weight -= weight;
-        }
+    fn remove(&mut self, id: EntryId) -> Option<u64> {
+        let removed = self.queues.remove(id);
+        self.left(removed);
+        removed.map(|(_, weight)| weight)
     }
 
-    fn pop(&mut self, row: Row) -> Option<(EntryId, u64)> {
-        let (id, weight) = self.queues.pop_front(row)?;
-        self.share(row).weight -= weight;
-        Some((id, weight))
+    /// An entry left the row that it was in.
+    fn left(&mut self, from: Option<(Row, u64)>) {
+        let Some((row, weight)) = from else { return };
+        self.residents -= 1;
+        self.main_weight -= if row == MAIN { weight } else { 0 };
     }
 
     fn victim(&mut self) -> Option<(EntryId, u64)> {
-        self.is_full = true;
-        // Ends: every round drops an entry, moves one on, or lowers a count.
+        if self.main_weight > self.main_capacity {
+            return self.victim_of_main();
+        }
+        self.victim_of_small().or_else(|| self.victim_of_main())
+    }
+
+    fn victim_of_small(&mut self) -> Option<(EntryId, u64)> {
         loop {
-            let from_main = self.main.weight > self.main.limit || self.small.weight == 0;
-            let (id, weight) = self.pop(if from_main { MAIN } else { SMALL })?;
-            let Entry { hash, reads } = &mut self.entries[id.slot() as usize];
-            if from_main {
-                if *reads == 0 {
-                    return Some((id, weight));
-                }
-                *reads -= 1;
-            } else {
-                if *reads < ENOUGH_READS {
-                    self.ghosts.push(*hash, weight);
-                    return Some((id, weight));
-                }
-                *reads = 0;
+            let (id, _) = self.queues.front(SMALL)?;
+            let slot = id.slot() as usize;
+            let weight = self.remove(id)?;
+            if self.reads[slot] < ENOUGH_READS {
+                self.ghosts.push(self.hashes[slot], self.residents * 90 / 100);
+                return Some((id, weight));
             }
+            self.reads[slot] = 0;
+            self.push(MAIN, id, weight);
+        }
+    }
+
+    /// Ends: a round takes a read from every entry.
+    fn victim_of_main(&mut self) -> Option<(EntryId, u64)> {
+        loop {
+            let (id, _) = self.queues.front(MAIN)?;
+            let weight = self.remove(id)?;
+            let reads = &mut self.reads[id.slot() as usize];
+            if *reads == 0 {
+                return Some((id, weight));
+            }
+            *reads -= 1;
             self.push(MAIN, id, weight);
         }
     }
@@ -118,7 +118,7 @@ impl EvictionStrategy for S3Fifo {
         }
         for &id in &batch.accessed {
             if self.queues.contains(EntryId(id)) {
-                let reads = &mut self.entries[EntryId(id).slot() as usize].reads;
+                let reads = &mut self.reads[EntryId(id).slot() as usize];
                 *reads = (*reads + 1).min(MOST_READS);
             }
         }
