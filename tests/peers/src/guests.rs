@@ -23,17 +23,29 @@ impl Guests {
     /// # Errors
     /// What the compiler says.
     pub(crate) fn build() -> Result<Self> {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let plugins = here.join("../../plugins");
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        // This also adds the target for wasm to the toolchain, if it is missing.
-        let built = runtime.block_on(build::build_all(&[&plugins.join("memory"), &plugins.join("sieve")], |line| {
-            eprintln!("{line}")
-        }))?;
-        let mut components = built.into_iter().map(|built| built.component);
+        let mut components = build_plugins(&["memory", "sieve"])?.into_iter();
         let (memory, sieve) = components.next().zip(components.next()).context("two plugins were to be built")?;
-        Ok(Self { memory, sieve, extism: build_extism_guest(&here.join("guest"))? })
+        Ok(Self { memory, sieve, extism: build_extism_guest(&Path::new(HERE).join("guest"))? })
     }
+}
+
+/// Builds the component of `plugins/sieve` alone.
+///
+/// # Errors
+/// What the compiler says.
+pub(crate) fn build_sieve() -> Result<PathBuf> {
+    build_plugins(&["sieve"])?.pop().context("a plugin was to be built")
+}
+
+const HERE: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Builds plugins of ours, as `larder plugin build` does, and adds the target for wasm to the toolchain if it is missing.
+fn build_plugins(names: &[&str]) -> Result<Vec<PathBuf>> {
+    let folders: Vec<PathBuf> = names.iter().map(|name| Path::new(HERE).join("../../plugins").join(name)).collect();
+    let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let built = runtime.block_on(build::build_all(&folders, |line| eprintln!("{line}")))?;
+    Ok(built.into_iter().map(|built| built.component).collect())
 }
 
 /// Builds the guest of extism with cargo, as if from a shell of its own.

@@ -1,9 +1,7 @@
-use std::{env, fs, thread};
+use std::{env, fmt, fs, thread};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-
-use crate::stopwatch::Stopwatch;
 
 /// glibc 2.36 copies with `rep movsb` from 2 KiB on, which is up to 20 times slower at some alignments on processors of
 /// this generation; a threshold out of reach makes it copy with vector instructions throughout.
@@ -46,11 +44,12 @@ pub(crate) struct Machine {
     pub(crate) extism: String,
     /// The wasmtime below extism.
     pub(crate) extism_wasmtime: String,
+    /// Alone, and in larder.
     pub(crate) quick_cache: String,
+    pub(crate) moka: String,
+    pub(crate) foyer_memory: String,
     /// `GLIBC_TUNABLES`, if it is set.
     pub(crate) glibc_tunables: Option<String>,
-    pub(crate) rounds: u32,
-    pub(crate) round_ms: u128,
 }
 
 impl Machine {
@@ -58,7 +57,7 @@ impl Machine {
     ///
     /// # Errors
     /// A lock file that does not name what is compared.
-    pub(crate) fn new(stopwatch: &Stopwatch) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let lock = Lock::read()?;
         let wasmtimes = lock.versions("wasmtime");
         let [extism_wasmtime, wasmtime] = &*wasmtimes else {
@@ -72,10 +71,21 @@ impl Machine {
             extism: lock.versions("extism").concat(),
             extism_wasmtime: extism_wasmtime.clone(),
             quick_cache: lock.versions("quick_cache").concat(),
+            moka: lock.versions("moka").concat(),
+            foyer_memory: lock.versions("foyer-memory").concat(),
             glibc_tunables: env::var(TUNABLES).ok(),
-            rounds: stopwatch.rounds,
-            round_ms: stopwatch.round.as_millis(),
         })
+    }
+
+    /// What is said of glibc.
+    pub(crate) fn tunables(&self) -> String {
+        self.glibc_tunables.as_ref().map_or(format!("{TUNABLES} is not set"), |set| format!("{TUNABLES}={set}"))
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} cores; {}", self.cpu, self.cores, self.rustc)
     }
 }
 

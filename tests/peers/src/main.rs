@@ -1,5 +1,6 @@
 //! Measures larder beside its peers, in one run: what a call through a plugin costs, next to native Rust, to wasmtime
-//! called directly, and to extism; and what a cache hit costs, next to a bare quick_cache.
+//! called directly, and to extism; and what a cache hit costs, next to a bare quick_cache. `larder-peers cache` measures
+//! the cache alone, beside other caches.
 //!
 //! Every side does the same work. A store takes a key, a body and what a writer says of it, and returns metadata; a
 //! retrieve returns metadata and body. The checksum of a body is computed once on its way in and once on its way out, as
@@ -12,6 +13,7 @@
 //! What is measured is the CPU time of the calling thread, which on an idle machine is wall time, since nothing here
 //! waits; on a busy one it still is what the calls cost. No result fails anything.
 
+mod cache;
 mod guests;
 mod machine;
 mod memory;
@@ -26,7 +28,7 @@ mod workload;
 use std::time::Duration;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
 use crate::guests::Guests;
 use crate::machine::Machine;
@@ -34,9 +36,28 @@ use crate::report::Report;
 use crate::sides::Sides;
 use crate::stopwatch::{Side, Stopwatch};
 
-/// Measures larder beside native code, a bare wasmtime and extism.
+/// Measures larder beside native code, a bare wasmtime and extism: what a call through a plugin costs, and a cache hit.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    boundaries: Boundaries,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measures larder's cache beside quick_cache, moka and foyer.
+    ///
+    /// Every side answers the same requests, which look a key up and insert it if it is missing: first once to warm up,
+    /// then round by round in turn. The tables show ns of CPU time a request, how many requests hit, how larder's figures
+    /// compare to those of its peers, and what a million entries take in memory.
+    Cache(cache::Arguments),
+}
+
+#[derive(Args, Debug)]
+struct Boundaries {
     /// Print JSON, with the figure of every round, in place of a table.
     #[arg(long)]
     json: bool,
@@ -55,26 +76,36 @@ struct Arguments {
 }
 
 fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+    let Arguments { command, boundaries } = Arguments::parse();
     machine::tune()?;
-    let guests = Guests::build()?;
-    let stopwatch = Stopwatch { rounds: arguments.rounds, round: Duration::from_millis(arguments.round) };
-    let mut rows = Vec::new();
-    let sides = Sides::new(&guests)?;
-    let idle = if "idle".contains(&arguments.only) { memory::idle(&sides)? } else { Vec::new() };
-    let start = if "start".contains(&arguments.only) { Some(start::start(&sides)?) } else { None };
-    for mut operation in sides.operations()? {
-        if operation.name.contains(&arguments.only) {
-            operation.works.retain(|(side, _)| arguments.side.is_none_or(|only| only == *side));
-            eprintln!("measuring: {}", operation.name);
-            rows.push(stopwatch.measure(operation)?);
+    match command {
+        None => boundaries.run(),
+        Some(Command::Cache(arguments)) => cache::run(arguments),
+    }
+}
+
+impl Boundaries {
+    fn run(&self) -> Result<()> {
+        let guests = Guests::build()?;
+        let stopwatch = Stopwatch { rounds: self.rounds, round: Duration::from_millis(self.round) };
+        let mut rows = Vec::new();
+        let sides = Sides::new(&guests)?;
+        let idle = if "idle".contains(&self.only) { memory::idle(&sides)? } else { Vec::new() };
+        let start = if "start".contains(&self.only) { Some(start::start(&sides)?) } else { None };
+        for mut operation in sides.operations()? {
+            if operation.name.contains(&self.only) {
+                operation.works.retain(|(side, _)| self.side.is_none_or(|only| only == *side));
+                eprintln!("measuring: {}", operation.name);
+                rows.push(stopwatch.measure(operation)?);
+            }
         }
+        let round_ms = stopwatch.round.as_millis();
+        let report = Report { machine: Machine::new()?, rounds: self.rounds, round_ms, rows, idle, start };
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        } else {
+            println!("{report}");
+        }
+        Ok(())
     }
-    let report = Report { machine: Machine::new(&stopwatch)?, rows, idle, start };
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        println!("{report}");
-    }
-    Ok(())
 }

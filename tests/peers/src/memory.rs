@@ -42,7 +42,10 @@ fn mean<T>(make: impl FnOnce() -> Result<T>) -> Result<u64> {
 
 /// The memory that this process takes, in bytes. A page that many instances map, such as one of the code or of the data
 /// that a guest begins with, counts once: a share of it for each (`Pss`), where `Rss` would count it as often.
-fn in_use() -> Result<u64> {
+///
+/// # Errors
+/// The system does not tell (only Linux does so here).
+pub(crate) fn in_use() -> Result<u64> {
     let rollup = std::fs::read_to_string("/proc/self/smaps_rollup")?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).context("the system tells no Pss")?;
     let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;

@@ -6,12 +6,15 @@ use serde::Serialize;
 use crate::machine::Machine;
 use crate::memory::{INSTANCES, Idle};
 use crate::start::Start;
-use crate::stopwatch::{Measured, Row, Side};
+use crate::stopwatch::{Row, Side, Times};
 
 /// All that was measured. Displayed, it is a table in Markdown.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
+    /// How many rounds there were, and of how many milliseconds at least.
+    pub(crate) rounds: u32,
+    pub(crate) round_ms: u128,
     pub(crate) rows: Vec<Row>,
     pub(crate) idle: Vec<Idle>,
     pub(crate) start: Option<Start>,
@@ -23,30 +26,22 @@ const RATIOS: [(Side, Side); 3] =
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine { cpu, cores, rustc, wasmtime, extism, extism_wasmtime, quick_cache, .. } = &self.machine;
-        let Machine { glibc_tunables, rounds, round_ms, .. } = &self.machine;
-        writeln!(f, "{cpu}, {cores} cores; {rustc}")?;
+        let Self { machine, rounds, round_ms, .. } = self;
+        let Machine { wasmtime, extism, extism_wasmtime, quick_cache, .. } = machine;
+        writeln!(f, "{machine}")?;
         writeln!(f, "larder: wasmtime {wasmtime}, quick_cache {quick_cache}")?;
         writeln!(
             f,
             "extism: {extism} on wasmtime {extism_wasmtime}, the newest that rustc 1.95 builds (1.41 takes wasmtime 49, \
              which wants 1.96)"
         )?;
-        match glibc_tunables {
-            Some(tunables) => writeln!(f, "GLIBC_TUNABLES={tunables}")?,
-            None => writeln!(f, "GLIBC_TUNABLES is not set")?,
-        }
+        writeln!(f, "{}", machine.tunables())?;
         writeln!(
             f,
             "ns of CPU time an operation: median of {rounds} rounds of {round_ms} ms or more, ± half the distance of the \
              quartiles"
         )?;
-        if let Some(busy) = self.most_disturbed()
-            && busy.on_cpu < 0.9
-        {
-            let on_cpu = busy.on_cpu * 100.0;
-            writeln!(f, "The machine was busy: at worst, a side had a processor for {on_cpu:.0} % of the time.")?;
-        }
+        write!(f, "{}", busy(self.rows.iter().flat_map(|row| &row.measured).map(|measured| &measured.times)))?;
         writeln!(f)?;
         write!(f, "{}", self.table())?;
         for Idle { kind, larder, extism } in &self.idle {
@@ -74,30 +69,46 @@ impl fmt::Display for Report {
 }
 
 impl Report {
-    fn most_disturbed(&self) -> Option<&Measured> {
-        let all = self.rows.iter().flat_map(|row| &row.measured);
-        all.min_by(|a, b| a.on_cpu.total_cmp(&b.on_cpu))
-    }
-
     fn table(&self) -> Table {
-        let mut table = Table::new();
-        table.load_style(presets::ASCII_MARKDOWN);
+        let mut table = markdown();
         let sides = Side::ALL.map(|side| name(side).to_owned());
         let ratios = RATIOS.map(|(above, below)| format!("{} / {}", name(above), name(below)));
         table.set_header([String::new()].into_iter().chain(sides).chain(ratios));
         for row in &self.rows {
-            let times = Side::ALL.map(|side| row.of(side).map(time));
+            let times = Side::ALL.map(|side| row.of(side).map(|measured| time(&measured.times)));
             let ratios = RATIOS.map(|(above, below)| {
-                let (above, below) = (row.of(above)?.median_ns, row.of(below)?.median_ns);
+                let (above, below) = (row.of(above)?.times.median_ns, row.of(below)?.times.median_ns);
                 Some(format!("{:.2}", above / below))
             });
             let cells = times.into_iter().chain(ratios).map(Option::unwrap_or_default);
             table.add_row([row.operation.clone()].into_iter().chain(cells));
         }
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+        figures_to_the_right(&mut table);
         table
+    }
+}
+
+/// A line that says so if the machine was busy while this was measured.
+pub(crate) fn busy<'a>(all: impl Iterator<Item = &'a Times>) -> String {
+    match all.map(|times| times.on_cpu).min_by(f64::total_cmp) {
+        Some(least) if least < 0.9 => {
+            format!("The machine was busy: at worst, a side had a processor for {:.0} % of the time.\n", least * 100.0)
+        }
+        _ => String::new(),
+    }
+}
+
+/// An empty table.
+pub(crate) fn markdown() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table
+}
+
+/// Aligns all columns but the first.
+pub(crate) fn figures_to_the_right(table: &mut Table) {
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
     }
 }
 
@@ -111,12 +122,12 @@ fn name(side: Side) -> &'static str {
 }
 
 /// A time with its spread: `1,530 ±2%`.
-fn time(measured: &Measured) -> String {
-    let &Measured { median_ns, spread, .. } = measured;
+pub(crate) fn time(times: &Times) -> String {
+    let &Times { median_ns, spread, .. } = times;
     let digits = if median_ns < 100.0 { format!("{median_ns:.1}") } else { grouped(median_ns.round() as u64) };
     format!("{digits} ±{:.0}%", spread * 100.0)
 }
 
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     if number < 1000 { number.to_string() } else { format!("{},{:03}", grouped(number / 1000), number % 1000) }
 }

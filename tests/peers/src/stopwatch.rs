@@ -1,3 +1,4 @@
+use std::iter::Sum;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -50,14 +51,21 @@ pub(crate) struct Row {
 #[derive(Debug, Serialize)]
 pub(crate) struct Measured {
     pub(crate) side: Side,
+    /// How many operations a round had.
+    pub(crate) iterations: u64,
+    #[serde(flatten)]
+    pub(crate) times: Times,
+}
+
+/// How long an operation took in several rounds.
+#[derive(Debug, Serialize)]
+pub(crate) struct Times {
     /// Nanoseconds of CPU time an operation: the median of the rounds.
     pub(crate) median_ns: f64,
     /// Half the distance between the quartiles of the rounds, as a share of the median.
     pub(crate) spread: f64,
     /// CPU time as a share of wall time: below 1, the thread waited for a processor.
     pub(crate) on_cpu: f64,
-    /// How many operations a round had.
-    pub(crate) iterations: u64,
     /// Nanoseconds an operation, round by round.
     pub(crate) rounds_ns: Vec<f64>,
 }
@@ -82,14 +90,20 @@ impl Stopwatch {
         let mut laps: Vec<Vec<Lap>> = works.iter().map(|_| Vec::new()).collect();
         for _ in 0..self.rounds {
             for (((_, work), &iterations), laps) in works.iter_mut().zip(&iterations).zip(&mut laps) {
-                laps.push(Lap::of(work, iterations)?);
+                let (lap, done) = Lap::of(|| work(iterations));
+                done?;
+                laps.push(lap);
             }
         }
         let measured = works
             .iter()
             .zip(iterations)
             .zip(&laps)
-            .map(|(((side, _), iterations), laps)| Measured::new(*side, iterations, laps))
+            .map(|(((side, _), iterations), laps)| Measured {
+                side: *side,
+                iterations,
+                times: Times::of(laps, iterations),
+            })
             .collect();
         Ok(Row { operation: name, measured })
     }
@@ -98,7 +112,8 @@ impl Stopwatch {
     fn warm_up(&self, work: &mut Work) -> Result<u64> {
         let mut iterations = 1;
         loop {
-            let lap = Lap::of(work, iterations)?;
+            let (lap, done) = Lap::of(|| work(iterations));
+            done?;
             if lap.cpu * 4 >= self.round {
                 let rounds = self.round.as_secs_f64() / lap.cpu.as_secs_f64();
                 return Ok(((iterations as f64 * rounds * 1.05) as u64).max(1));
@@ -109,16 +124,25 @@ impl Stopwatch {
 }
 
 /// A number of operations, timed.
-struct Lap {
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lap {
     cpu: Duration,
     wall: Duration,
 }
 
 impl Lap {
-    fn of(work: &mut Work, iterations: u64) -> Result<Self> {
+    /// Times what this thread does.
+    pub(crate) fn of<T>(work: impl FnOnce() -> T) -> (Self, T) {
         let (cpu, wall) = (cpu_time(), Instant::now());
-        work(iterations)?;
-        Ok(Self { cpu: cpu_time() - cpu, wall: wall.elapsed() })
+        let done = work();
+        (Self { cpu: cpu_time() - cpu, wall: wall.elapsed() }, done)
+    }
+}
+
+impl Sum for Lap {
+    /// What several threads took together.
+    fn sum<I: Iterator<Item = Self>>(laps: I) -> Self {
+        laps.fold(Self::default(), |all, lap| Self { cpu: all.cpu + lap.cpu, wall: all.wall + lap.wall })
     }
 }
 
@@ -129,21 +153,19 @@ fn cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-impl Measured {
-    fn new(side: Side, iterations: u64, laps: &[Lap]) -> Self {
-        let rounds_ns: Vec<f64> = laps.iter().map(|lap| lap.cpu.as_nanos() as f64 / iterations as f64).collect();
+impl Times {
+    /// Of rounds of so many operations each, at least one.
+    pub(crate) fn of(rounds: &[Lap], operations: u64) -> Self {
+        let rounds_ns: Vec<f64> = rounds.iter().map(|lap| lap.cpu.as_nanos() as f64 / operations as f64).collect();
         let mut sorted = rounds_ns.clone();
         sorted.sort_by(f64::total_cmp);
         let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
         let median_ns = at(0.5);
-        let cpu: Duration = laps.iter().map(|lap| lap.cpu).sum();
-        let wall: Duration = laps.iter().map(|lap| lap.wall).sum();
+        let Lap { cpu, wall } = rounds.iter().copied().sum();
         Self {
-            side,
             median_ns,
             spread: (at(0.75) - at(0.25)) / 2.0 / median_ns,
             on_cpu: cpu.as_secs_f64() / wall.as_secs_f64(),
-            iterations,
             rounds_ns,
         }
     }
