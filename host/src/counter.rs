@@ -1,19 +1,22 @@
 //! Counting from many threads at once.
 
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// Counts events and sums their sizes, without threads waiting for one another's cache lines: each has a stripe to itself,
-/// as long as there are enough, and who reads adds the stripes up.
+use parking_lot::Mutex;
+
+/// Counts events and sums their sizes, without threads waiting for one another's cache lines: each adds to a stripe of
+/// its own, as long as there are no more threads than such stripes, and who reads adds the stripes up.
 #[derive(Debug, Default)]
 pub(crate) struct Counter {
     stripes: [Stripe; OWNED + SHARED],
 }
 
-/// Stripes that one thread at a time writes to, which so needs no locked instruction: that takes as long as a cache hit.
-const OWNED: usize = 24;
-/// Stripes for the threads that found none of those free.
-const SHARED: usize = 8;
+/// How many stripes a thread can have to itself. It then adds with a load and a store, which takes a fifth of the time
+/// of an atomic addition.
+const OWNED: usize = 16;
+/// How many stripes, behind those, are for the threads that found all others taken.
+const SHARED: usize = 16;
 
 /// As long as the pair of cache lines that current processors fetch together.
 #[derive(Debug, Default)]
@@ -23,57 +26,73 @@ struct Stripe {
     sum: AtomicU64,
 }
 
-/// The stripe of a thread, the same in all counters.
-struct Claim(usize);
+/// Which stripes no thread owns, a bit each. Its lock hands the figures in a stripe on from one owner to the next.
+static FREE: Mutex<u16> = Mutex::new(u16::MAX);
 
-/// A bit for each stripe that no thread owns.
-static FREE: AtomicU32 = AtomicU32::new((1 << OWNED) - 1);
-
-impl Claim {
-    fn new() -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        // What the owner before wrote there is seen from here on.
-        let claimed = FREE.fetch_update(Acquire, Relaxed, |free| (free != 0).then(|| free & (free - 1)));
-        Self(match claimed {
-            Ok(free) => free.trailing_zeros() as usize,
-            Err(_) => OWNED + NEXT.fetch_add(1, Relaxed) % SHARED,
-        })
-    }
+thread_local! {
+    /// The stripe of this thread, once it has one; apart from the lease, since looking at what has a destructor costs more.
+    static STRIPE: Cell<Option<usize>> = const { Cell::new(None) };
+    static LEASE: Lease = Lease::take();
 }
 
-impl Drop for Claim {
-    fn drop(&mut self) {
-        if self.0 < OWNED {
-            FREE.fetch_or(1 << self.0, Release);
+/// A stripe for as long as a thread lives.
+struct Lease(usize);
+
+impl Lease {
+    fn take() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let mut free = FREE.lock();
+        match free.trailing_zeros() as usize {
+            OWNED.. => Self(shared(NEXT.fetch_add(1, Relaxed))),
+            stripe => {
+                *free &= !(1 << stripe);
+                Self(stripe)
+            }
         }
     }
 }
 
-thread_local! {
-    static CLAIM: Claim = Claim::new();
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // What is counted by destructors that run after this one.
+        STRIPE.set(Some(shared(self.0)));
+        if self.0 < OWNED {
+            *FREE.lock() |= 1 << self.0;
+        }
+    }
+}
+
+fn shared(number: usize) -> usize {
+    OWNED + number % SHARED
+}
+
+/// The stripe of this thread.
+#[inline]
+fn stripe() -> usize {
+    STRIPE.get().unwrap_or_else(lease)
+}
+
+#[cold]
+fn lease() -> usize {
+    let stripe = LEASE.try_with(|lease| lease.0).unwrap_or(shared(0));
+    STRIPE.set(Some(stripe));
+    stripe
 }
 
 impl Counter {
     /// Counts an event.
     #[inline]
     pub(crate) fn count(&self) {
-        let (stripe, is_owned) = self.stripe();
-        add(&stripe.count, 1, is_owned);
+        let stripe = stripe();
+        add(&self.stripes[stripe].count, 1, stripe);
     }
 
     /// Counts an event of this size.
     #[inline]
     pub(crate) fn add(&self, size: u64) {
-        let (stripe, is_owned) = self.stripe();
-        add(&stripe.count, 1, is_owned);
-        add(&stripe.sum, size, is_owned);
-    }
-
-    #[inline]
-    fn stripe(&self) -> (&Stripe, bool) {
-        // A thread that ends may count after it has given its stripe back.
-        let index = CLAIM.try_with(|claim| claim.0).unwrap_or(OWNED);
-        (&self.stripes[index], index < OWNED)
+        let stripe = stripe();
+        add(&self.stripes[stripe].count, 1, stripe);
+        add(&self.stripes[stripe].sum, size, stripe);
     }
 
     /// How many events there were.
@@ -87,32 +106,42 @@ impl Counter {
     }
 }
 
+/// Adds to a figure of a stripe of this thread.
 #[inline]
-fn add(sum: &AtomicU64, value: u64, is_owned: bool) {
-    if is_owned {
-        sum.store(sum.load(Relaxed).wrapping_add(value), Relaxed);
+fn add(figure: &AtomicU64, more: u64, stripe: usize) {
+    if stripe < OWNED {
+        figure.store(figure.load(Relaxed).wrapping_add(more), Relaxed);
     } else {
-        sum.fetch_add(value, Relaxed);
+        figure.fetch_add(more, Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
     use super::*;
 
     #[test]
     fn nothing_is_lost_between_threads() {
+        const THREADS: usize = OWNED + SHARED + 4;
         let counter = Counter::default();
-        // More at a time than there are stripes, and stripes that pass from one to another.
-        let threads = OWNED as u64 + 2 * SHARED as u64;
-        for _ in 0..3 {
-            std::thread::scope(|scope| {
-                for _ in 0..threads {
-                    scope.spawn(|| (0..1000).for_each(|size| counter.add(size)));
+        let all_are_there = Barrier::new(THREADS);
+        // Those that begin with the second time take over stripes of the first.
+        for _ in 0..2 {
+            thread::scope(|scope| {
+                for _ in 0..THREADS {
+                    scope.spawn(|| {
+                        all_are_there.wait();
+                        (0..1000).for_each(|size| counter.add(size));
+                        all_are_there.wait();
+                    });
                 }
             });
         }
         counter.count();
-        assert_eq!((counter.events(), counter.sum()), (3 * threads * 1000 + 1, 3 * threads * 499_500));
+        let threads = 2 * THREADS as u64;
+        assert_eq!((counter.events(), counter.sum()), (threads * 1000 + 1, threads * 499_500));
     }
 }

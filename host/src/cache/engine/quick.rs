@@ -11,12 +11,13 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use super::expiries::Expiries;
 use super::hash;
 use super::stored::Stored;
+use crate::counter::Counter;
 use crate::error::{Error, Result};
 
 /// The default engine: the crate `quick_cache`.
 pub(in crate::cache) struct QuickEngine<K, V> {
     cache: Cache<K, Stored<V>, ByWeight, DefaultHashBuilder, CountEvictions>,
-    evictions: Arc<AtomicU64>,
+    evictions: Arc<Counter>,
     /// What one entry weighs at least, so that no more fit than may be there.
     least_weight: u64,
     /// Whether an entry that expires was ever put in.
@@ -40,7 +41,7 @@ impl<K: Clone + Eq + Hash, V: Clone> QuickEngine<K, V> {
             .shards(shards)
             .build()
             .map_err(|error| Error::internal(format!("quick_cache does not take its options: {error}")))?;
-        let evictions = Arc::new(AtomicU64::new(0));
+        let evictions = Arc::<Counter>::default();
         let lifecycle = CountEvictions(Arc::clone(&evictions));
         Ok(Self {
             cache: Cache::with_options(options, ByWeight, hash::builder(), lifecycle),
@@ -110,7 +111,7 @@ impl<K: Clone + Eq + Hash, V: Clone> QuickEngine<K, V> {
     }
 
     pub(in crate::cache) fn evictions(&self) -> u64 {
-        self.evictions.load(Relaxed)
+        self.evictions.events()
     }
 }
 
@@ -130,12 +131,12 @@ impl<K, V> Weighter<K, Stored<V>> for ByWeight {
 }
 
 #[derive(Clone)]
-struct CountEvictions(Arc<AtomicU64>);
+struct CountEvictions(Arc<Counter>);
 
 impl<K, V> Lifecycle<K, Stored<V>> for CountEvictions {
     type RequestState = ();
 
     fn on_evict(&self, _state: &mut (), _key: K, _stored: Stored<V>) {
-        self.0.fetch_add(1, Relaxed);
+        self.0.count();
     }
 }
