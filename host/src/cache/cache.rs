@@ -112,6 +112,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         self.put(key, Stored { value, weight, expires_at: Instant::now().checked_add(ttl) });
     }
 
+    #[inline]
     fn put(&self, key: K, stored: Stored<V>) {
         if stored.weight > self.weight_limit {
             self.remove(&key);

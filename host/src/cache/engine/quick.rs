@@ -57,6 +57,7 @@ impl<K: Clone + Eq + Hash, V: Clone> QuickEngine<K, V> {
         self.cache.get(key)
     }
 
+    #[inline]
     pub(in crate::cache) fn insert(&self, key: K, stored: Stored<V>) {
         if stored.expires_at.is_some() || self.expires.load(Relaxed) {
             self.note_expiry(&key, stored.expires_at);
