@@ -101,8 +101,8 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         Some(found.value)
     }
 
-    /// Keeps a value for as long as there is room, in place of any that the key had. One that weighs more than a shard
-    /// holds is not kept, and neither is the one that was there.
+    /// Keeps a value for as long as there is room, in place of any that the key had. It weighs at least 1. One that weighs
+    /// more than a shard holds is not kept, and neither is the one that was there.
     pub fn insert(&self, key: K, value: V, weight: u64) {
         self.put(key, Stored { value, weight, expires_at: None });
     }
@@ -114,6 +114,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
 
     #[inline]
     fn put(&self, key: K, stored: Stored<V>) {
+        let stored = Stored { weight: stored.weight.max(1), ..stored };
         if stored.weight > self.weight_limit {
             self.remove(&key);
             return;

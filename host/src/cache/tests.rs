@@ -365,6 +365,15 @@ fn what_has_expired_goes_before_what_still_serves() {
 }
 
 #[test]
+fn what_weighs_nothing_takes_room_too() {
+    for name in POLICIES {
+        let cache = Cache::new(&CacheOptions { eviction_policy: policy(name), ..CacheOptions::new(10) }).unwrap();
+        (0..1000).for_each(|key| cache.insert(key, key, 0));
+        assert_eq!((cache.stats().entries, cache.stats().weight), (10, 10), "{name}");
+    }
+}
+
+#[test]
 fn an_absence_is_remembered_for_its_time_and_until_an_object_comes() {
     let config = CacheConfig { negative_ttl: Some(Duration::from_millis(30)), ..config(100_000, "lru") };
     let cache = CacheManager::new(&config).unwrap();
