@@ -444,3 +444,18 @@ fn a_strategy_that_does_worse_shows_before_it_decides() {
     assert_eq!(seen.hits, 297);
     assert!((200..290).contains(&seen.monitored_hits), "{seen:?}");
 }
+
+#[test]
+fn what_is_chosen_ahead_of_need_serves_until_its_room_is_needed() {
+    let cache = Cache::new(&CacheOptions { eviction_policy: EvictionPolicy::Lru, ..CacheOptions::new(1000) }).unwrap();
+    (0..=1000).for_each(|key| cache.insert(key, key, 1));
+    assert_eq!(cache.peek(&0), None);
+    assert!((1..=1000).all(|key| cache.peek(&key) == Some(key)), "one had to go, whomever the strategy named with it");
+    cache.remove(&1);
+    cache.insert(1, 11, 1);
+    assert_eq!((cache.stats().entries, cache.stats().evictions), (1000, 1));
+    (1001..1015).for_each(|key| cache.insert(key, key, 1));
+    assert!((2..16).all(|key| cache.peek(&key).is_none()), "those that were named go first");
+    assert_eq!((cache.peek(&1), cache.peek(&16)), (Some(11), Some(16)));
+    assert_eq!((cache.stats().entries, cache.stats().evictions), (1000, 15));
+}

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::hash::Hash;
 use std::mem;
 use std::time::Instant;
@@ -29,6 +30,9 @@ pub(in crate::cache) struct Table<K, V> {
     reads: ReadLog,
     batch: Batch,
     victims: Vec<EntryId>,
+    /// Victims ahead of need, in the order in which the strategy named and forgot them; and such as went since. They serve
+    /// until their room is needed.
+    condemned: VecDeque<EntryId>,
     chooser: Chooser,
     evictions: u64,
     /// Where the search for an entry that the strategy did not name goes on.
@@ -48,6 +52,8 @@ pub(in crate::cache) struct Limits {
 struct Slot<K, V> {
     /// Counts the entries that were here before.
     generation: u32,
+    /// Whether the strategy has forgotten the occupant, as it named it a victim: it hears no more of it.
+    is_condemned: bool,
     occupant: Option<Occupant<K, V>>,
 }
 
@@ -61,12 +67,13 @@ struct Occupant<K, V> {
 const BATCH: usize = 1024;
 /// How many victims are asked for at once, at most.
 const MAX_VICTIMS: usize = 1024;
-/// How many victims are asked for ahead of need, at most: 64 a call run a strategy in WebAssembly at 77 % of native
-/// speed, one a call at 8 %.
-const AHEAD: usize = 63;
-/// Of how many entries one may be dropped ahead of need. So the share of the capacity that stands empty is 1/512 on
-/// average, and a shard of fewer entries drops none before it must.
-const ENTRIES_PER_AHEAD: usize = 256;
+/// How many victims are asked for ahead of need, at most: 128 a call run a strategy in WebAssembly at 85 % of native
+/// speed, 64 a call at 77 %, one a call at 8 %.
+const AHEAD: usize = 127;
+/// Of how many entries one may be condemned ahead of need.
+const ENTRIES_PER_AHEAD: usize = 32;
+/// With fewer entries than this a shard condemns none ahead of need, and tells of all events in their order.
+const EXACT_BELOW: usize = 256;
 
 impl<K: Eq + Hash, V> Table<K, V> {
     pub(in crate::cache) fn new(limits: Limits, steps: Steps, chooser: Chooser) -> Self {
@@ -81,11 +88,12 @@ impl<K: Eq + Hash, V> Table<K, V> {
             reads: ReadLog::new(),
             batch: Batch::default(),
             victims: Vec::new(),
+            condemned: VecDeque::new(),
             chooser,
             evictions: 0,
             hand: 0,
             exact_below: match steps {
-                Steps::Batched => ENTRIES_PER_AHEAD,
+                Steps::Batched => EXACT_BELOW,
                 Steps::Exact => usize::MAX,
             },
         }
@@ -111,9 +119,9 @@ impl<K: Eq + Hash, V> Table<K, V> {
     #[inline]
     pub(in crate::cache) fn read(&self, hash: u64, key: &K) -> Option<(&Stored<V>, bool)> {
         let slot = self.find(hash, key)?;
-        let Slot { generation, occupant } = &self.slots[slot as usize];
+        let Slot { generation, is_condemned, occupant } = &self.slots[slot as usize];
         let stored = &occupant.as_ref()?.stored;
-        Some((stored, self.reads.record(EntryId::new(slot, *generation))))
+        Some((stored, !is_condemned && self.reads.record(EntryId::new(slot, *generation))))
     }
 
     /// Tells the strategy of the reads so far, before the log runs over.
@@ -139,7 +147,7 @@ impl<K: Eq + Hash, V> Table<K, V> {
             self.step_if_full();
         }
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, occupant: None });
+            self.slots.push(Slot { generation: 0, is_condemned: false, occupant: None });
             (self.slots.len() - 1) as u32
         });
         let id = EntryId::new(slot, self.slots[slot as usize].generation);
@@ -212,9 +220,13 @@ impl<K: Eq + Hash, V> Table<K, V> {
     fn remove(&mut self, slot: u32) -> Option<Stored<V>> {
         // The log must not name an entry whose removal was told.
         self.reads.drain_into(&mut self.batch.accessed);
-        let id = EntryId::new(slot, self.slots[slot as usize].generation);
+        let Slot { generation, is_condemned, .. } = self.slots[slot as usize];
         let stored = self.vacate(slot)?;
-        self.batch.removed.push(id.0);
+        if is_condemned {
+            self.free.push(slot);
+            return Some(stored);
+        }
+        self.batch.removed.push(EntryId::new(slot, generation).0);
         self.held_back.push(slot);
         self.step_if_full();
         Some(stored)
@@ -222,9 +234,10 @@ impl<K: Eq + Hash, V> Table<K, V> {
 
     /// Empties a slot. Whoever calls it decides when the slot may be used again.
     fn vacate(&mut self, slot: u32) -> Option<Stored<V>> {
-        let Slot { generation, occupant } = &mut self.slots[slot as usize];
+        let Slot { generation, is_condemned, occupant } = &mut self.slots[slot as usize];
         let Occupant { hash, key: _, stored } = occupant.take()?;
         *generation = generation.wrapping_add(1);
+        *is_condemned = false;
         if let Ok(found) = self.index.find_entry(hash, |&other| other == slot) {
             found.remove();
         }
@@ -240,11 +253,17 @@ impl<K: Eq + Hash, V> Table<K, V> {
 
     /// Drops entries until one of this weight fits: those that the strategy names, and others if it names too few.
     fn make_room(&mut self, weight: u64) {
+        self.drop_condemned(weight);
+        if self.fits(weight) {
+            return self.step_if_full();
+        }
         let ahead = if self.len() < self.exact_below { 0 } else { (self.len() / ENTRIES_PER_AHEAD).min(AHEAD) as u64 };
         let mean_weight = self.weight / self.len().max(1) as u64;
-        let mut freed = self.step(self.excess(weight) + ahead * mean_weight);
-        while freed > 0 && !self.fits(weight) {
-            freed = self.step(self.excess(weight));
+        let mut condemned = self.step(self.excess(weight) + ahead * mean_weight);
+        self.drop_condemned(weight);
+        while condemned > 0 && !self.fits(weight) {
+            condemned = self.step(self.excess(weight));
+            self.drop_condemned(weight);
         }
         while !self.fits(weight) && self.len() > 0 {
             let slot = self.hand % self.slots.len();
@@ -255,13 +274,25 @@ impl<K: Eq + Hash, V> Table<K, V> {
         }
     }
 
+    /// Drops condemned entries until one of this weight fits.
+    fn drop_condemned(&mut self, weight: u64) {
+        while !self.fits(weight)
+            && let Some(id) = self.condemned.pop_front()
+        {
+            if resident(&self.slots, id) && self.vacate(id.slot()).is_some() {
+                self.free.push(id.slot());
+                self.evictions += 1;
+            }
+        }
+    }
+
     /// How much must go for an entry of this weight to fit; at least one entry.
     fn excess(&self, weight: u64) -> u64 {
         (self.weight + weight).saturating_sub(self.limits.weight).max(1)
     }
 
-    /// Tells the strategy what happened, and drops what it names until that weighs `wanted`. Returns the weight of what
-    /// was dropped.
+    /// Tells the strategy what happened, and condemns what it names until that weighs `wanted`. Returns the weight of what
+    /// was condemned.
     fn step(&mut self, wanted: u64) -> u64 {
         let max_victims = self.len().min(MAX_VICTIMS);
         let mut victims = mem::take(&mut self.victims);
@@ -269,21 +300,25 @@ impl<K: Eq + Hash, V> Table<K, V> {
         self.chooser.step(&self.batch, wanted, max_victims, &mut victims, || residents(slots));
         self.batch.clear();
         self.free.append(&mut self.held_back);
-        let mut freed = 0;
+        let mut condemned = 0;
         for id in victims.drain(..).take(max_victims) {
-            if freed >= wanted {
+            if condemned >= wanted {
                 break;
             }
-            if resident(&self.slots, id)
-                && let Some(dropped) = self.vacate(id.slot())
+            let Some(slot) = self.slots.get_mut(id.slot() as usize).filter(|slot| slot.generation == id.generation())
+            else {
+                continue;
+            };
+            if let Some(occupant) = &slot.occupant
+                && !slot.is_condemned
             {
-                self.free.push(id.slot());
-                self.evictions += 1;
-                freed += dropped.weight;
+                slot.is_condemned = true;
+                condemned += occupant.stored.weight;
+                self.condemned.push_back(id);
             }
         }
         self.victims = victims;
-        freed
+        condemned
     }
 }
 
@@ -291,11 +326,13 @@ fn resident<K, V>(slots: &[Slot<K, V>], id: EntryId) -> bool {
     slots.get(id.slot() as usize).is_some_and(|slot| slot.generation == id.generation() && slot.occupant.is_some())
 }
 
-/// Everything that is there, by slot, as if it came in just now.
+/// Everything that is there and not condemned, by slot, as if it came in just now.
 fn residents<K, V>(slots: &[Slot<K, V>]) -> Batch {
     let mut residents = Batch::default();
-    for (slot, Slot { generation, occupant }) in slots.iter().enumerate() {
-        if let Some(Occupant { hash, stored, .. }) = occupant {
+    for (slot, Slot { generation, is_condemned, occupant }) in slots.iter().enumerate() {
+        if let Some(Occupant { hash, stored, .. }) = occupant
+            && !is_condemned
+        {
             residents.inserted.push(EntryId::new(slot as u32, *generation).0);
             residents.hashes.push(*hash);
             residents.weights.push(stored.weight);
