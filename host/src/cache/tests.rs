@@ -178,8 +178,10 @@ fn holds_to_the_model(name: &str, cache: &CacheManager, size_limit: u64, actions
                 let bytes = Bytes::from(vec![time as u8; size]);
                 cache.insert(entry(number, bytes.clone()));
                 last.insert(number, bytes);
-                let found = peek(cache, number);
-                assert_eq!(found.is_some(), size <= 4096, "{name}: what fits is there at once");
+                let (found, fits) = (peek(cache, number).is_some(), size <= 4096);
+                // quick_cache may hold one that comes again for less worth than all that is there.
+                let is_refused = name == "default" && fits && !found;
+                assert!(found == fits || is_refused, "{name}: what fits is there at once");
             }
             Action::InsertExpired(number) => {
                 cache.insert_for(entry(number, "expired"), Duration::ZERO);
