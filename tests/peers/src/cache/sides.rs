@@ -128,7 +128,7 @@ impl Sides {
             Side::Moka => return Ok(Box::new(moka::sync::Cache::<u64, V>::new(capacity as u64))),
             Side::FoyerLru => return Ok(foyer(LruConfig::default().into())),
             Side::FoyerS3Fifo => return Ok(foyer(S3FifoConfig::default().into())),
-            Side::FoyerSieve => return Ok(foyer(SieveConfig::default().into())),
+            Side::FoyerSieve => return Ok(foyer(SieveConfig.into())),
             Side::LarderDefault => EvictionPolicy::Default,
             Side::LarderLru => EvictionPolicy::Lru,
             Side::LarderS3Fifo => EvictionPolicy::S3Fifo,
