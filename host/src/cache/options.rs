@@ -40,8 +40,7 @@ impl CacheOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Steps {
     /// Where there are few entries, in the order of events; where there are many, in batches that tell of reads behind
-    /// insertions, and with victims asked for ahead of need. It costs no hundredth of the hits, and a plugin a tenth of
-    /// the time.
+    /// insertions, and with victims asked for ahead of need: a plugin is called once for many events.
     #[default]
     Batched,
     /// Always in the order of events, and for no more victims than are needed: what papers describe.
