@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 /// assert_eq!(cache.get(&"a"), Some(1));
 /// cache.insert("c", 3, 1);
 /// assert_eq!(cache.get(&"b"), None);
-/// # Ok::<(), larder::Error>(())
+/// # Ok::<(), larder::error::Error>(())
 /// ```
 pub struct Cache<K, V> {
     engine: Engine<K, V>,
