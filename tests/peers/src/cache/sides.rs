@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use foyer_memory::{CacheBuilder, EvictionConfig, LruConfig, S3FifoConfig, SieveConfig};
 use larder::cache::{CacheOptions, EvictionPolicy, EvictionStrategyFactory};
-use larder::plugin::{PluginOptions, PluginRuntime};
+use larder::plugin::{Limits, PluginOptions, PluginRuntime};
 use serde::Serialize;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -150,7 +150,10 @@ impl Plugin {
         let folder = tempfile::tempdir()?;
         let plugins = PluginRuntime::new(folder.path().join("compiled"))?;
         let component = guests::build_sieve()?;
-        let sieve = runtime.block_on(plugins.load(&component, PluginOptions::new("sieve")))?.eviction()?;
+        // A thread that waits for a processor on a busy machine can be longer about a step than its usual limit.
+        let limits = Limits { call_timeout: Some(Limits::CALL_TIMEOUT), ..Limits::default() };
+        let options = PluginOptions { limits, ..PluginOptions::new("sieve") };
+        let sieve = runtime.block_on(plugins.load(&component, options))?.eviction()?;
         Ok(Self { sieve, _runtime: (runtime, plugins, folder) })
     }
 }
