@@ -12,8 +12,8 @@ pub(crate) struct Counter {
     stripes: [Stripe; OWNED + SHARED],
 }
 
-/// How many stripes a thread can have to itself. It then adds with a load and a store, which takes a fifth of the time
-/// of an atomic addition.
+/// How many stripes a thread can have to itself. It then adds with a load and a store in place of an atomic addition, which
+/// locks the cache line.
 const OWNED: usize = 16;
 /// How many stripes, behind those, are for the threads that found all others taken.
 const SHARED: usize = 16;

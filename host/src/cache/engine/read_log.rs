@@ -6,8 +6,8 @@ use crate::cache::EntryId;
 ///
 /// Readers, who hold the shard's read lock, write into a ring; whoever holds its write lock takes them out. That lock
 /// orders the two, so the atomics need no ordering of their own. When the ring runs over, the oldest reads are lost.
-/// Readers that meet may overwrite one another's reads: a strategy is told a sample, and an atomic addition would cost a
-/// tenth of a hit.
+/// Readers that meet may overwrite one another's reads: a strategy is told a sample, so that no hit pays for an atomic
+/// addition.
 #[derive(Debug)]
 pub(super) struct ReadLog {
     count: AtomicUsize,
