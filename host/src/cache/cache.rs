@@ -103,7 +103,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
 
     /// Keeps a value for as long as there is room, in place of any that the key had. It weighs at least 1. One that weighs
     /// more than a shard holds is not kept, and neither is the one that was there; the default policy may also refuse one
-    /// that it holds for less worth than all that is there.
+    /// whose key it knows.
     pub fn insert(&self, key: K, value: V, weight: u64) {
         self.put(key, Stored { value, weight, expires_at: None });
     }

@@ -473,21 +473,29 @@ async fn that_there_is_no_object_is_asked_once_until_there_is_one() {
     assert_eq!(provider.loads.load(SeqCst), 2);
 }
 
+/// A read of `a` for which the provider has looked, but not answered before the gate is opened.
+async fn load_under_way(
+    provider: &TestProvider,
+    manager: &StorageManager,
+) -> (tokio::task::JoinHandle<Result<Bytes>>, Arc<Gate>) {
+    let gates = Gate::pair();
+    provider.load_gates.lock().push(gates.clone());
+    let manager = manager.clone();
+    let reader = tokio::spawn(async move { get(&manager, "a").await });
+    let [before, after] = gates;
+    before.arrival().await;
+    before.let_pass();
+    after.arrival().await;
+    (reader, after)
+}
+
 #[tokio::test]
 async fn an_absence_from_before_a_write_is_not_remembered() {
     let (provider, manager) = open_negative();
-    let gates = Gate::pair();
-    provider.load_gates.lock().push(gates.clone());
-    let reader = tokio::spawn({
-        let manager = manager.clone();
-        async move { get(&manager, "a").await }
-    });
-    gates[0].arrival().await;
-    gates[0].let_pass();
-    gates[1].arrival().await;
+    let (reader, end) = load_under_way(&provider, &manager).await;
     put(&manager, "a", "apple").await;
     manager.cache().unwrap().clear();
-    gates[1].let_pass();
+    end.let_pass();
     assert!(matches!(reader.await.unwrap(), Err(Error::NotFound { .. })), "that was so when it asked");
     assert_eq!(get(&manager, "a").await.unwrap(), "apple");
 }
@@ -518,20 +526,12 @@ async fn a_load_from_before_does_not_bring_back_what_was_to_be_forgotten() {
         let (provider, manager) = open();
         put(&manager, "a", "apple").await;
         manager.invalidate(&key("a"));
-        let gates = Gate::pair();
-        provider.load_gates.lock().push(gates.clone());
-        let reader = tokio::spawn({
-            let manager = manager.clone();
-            async move { get(&manager, "a").await }
-        });
-        gates[0].arrival().await;
-        gates[0].let_pass();
-        gates[1].arrival().await;
+        let (reader, end) = load_under_way(&provider, &manager).await;
         match by_prefix {
             true => drop(manager.invalidate_prefix("a")),
             false => drop(manager.invalidate(&key("a"))),
         }
-        gates[1].let_pass();
+        end.let_pass();
         assert_eq!(reader.await.unwrap().unwrap(), "apple");
         assert_eq!(cached(&manager, "a"), None);
     }

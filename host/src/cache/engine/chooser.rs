@@ -99,7 +99,7 @@ impl Chooser {
             }
             Err(error) => {
                 let strategy = self.factory.name();
-                tracing::debug!(strategy, kind = error.kind(), "an eviction strategy can not be made anew: {error}");
+                tracing::warn!(strategy, kind = error.kind(), "an eviction strategy can not be made anew: {error}");
                 self.retry_at = self.retry_at.map(|_| Instant::now() + patience(&error));
                 false
             }
