@@ -1,9 +1,9 @@
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::engine::{Limits, QuickEngine, SlotEngine, Stored};
+use super::engine::{Limits, Moment, QuickEngine, SlotEngine, Stored};
 use super::monitored::{self, Tally};
 use super::{CacheOptions, CacheStats, EvictionPolicy};
 use crate::counter::Counter;
@@ -76,7 +76,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     }
 
     /// The value of a key, whose entry then counts as read.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, key: &K) -> Option<V> {
         let found = self.peek(key);
         let counter = if found.is_some() { &self.hits } else { &self.misses };
@@ -85,7 +85,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     }
 
     /// The value of a key, as [`get`](Self::get), without counting a hit or a miss.
-    #[inline]
+    #[inline(always)]
     pub fn peek(&self, key: &K) -> Option<V> {
         let found = match &self.engine {
             Engine::Quick(engine) => engine.get(key),
@@ -110,7 +110,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
 
     /// Keeps a value as [`insert`](Self::insert), for `ttl` at most.
     pub fn insert_for(&self, key: K, value: V, weight: u64, ttl: Duration) {
-        self.put(key, Stored { value, weight, expires_at: Instant::now().checked_add(ttl) });
+        self.put(key, Stored { value, weight, expires_at: Moment::now().checked_add(ttl) });
     }
 
     #[inline]

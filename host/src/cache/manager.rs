@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::engine::shards;
 use super::hot_keys::{HotKeys, TopKeys};
-use super::{Cache, CacheConfig, CacheEntry, CacheOptions, CacheReport, CacheStats, Steps};
+use super::{Cache, CacheConfig, CacheEntry, CacheOptions, CacheReport, CacheStats, EvictionPolicy, Steps};
 use crate::error::Result;
 use crate::object::Key;
 
@@ -19,7 +19,9 @@ pub struct CacheManager {
 }
 
 /// What a cache knows of a key.
+// A tag of its own leaves room for `None`: an optional one is then laid out alike, and moves without being taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Cached {
     /// Its object.
     Entry(CacheEntry),
@@ -27,12 +29,26 @@ pub enum Cached {
     Absent,
 }
 
-/// Below this a part would be too small to choose well what it drops: with 4 KiB objects it holds some 3,600.
-const MIN_SHARD: u64 = 16 * 1024 * 1024;
+/// How a cache is split into parts.
+struct Split {
+    /// Parts for each thread that runs at a time.
+    per_thread: usize,
+    /// Below this a part would be too small to choose well what it drops.
+    min_bytes: u64,
+    /// How many entries a part may hold at least.
+    min_entries: u64,
+}
+
+impl Split {
+    /// As `quick_cache` splits itself, but for its parts of 32 entries.
+    const DEFAULT: Self = Self { per_thread: 4, min_bytes: 1024 * 1024, min_entries: 128 };
+    /// Each part has a strategy of its own, which sees only its share of the requests, and of a plugin an instance. With
+    /// 4 KiB objects 16 MiB are some 3,600.
+    const STRATEGY: Self = Self { per_thread: 2, min_bytes: 16 * 1024 * 1024, min_entries: 4096 };
+}
+
 /// How many of the largest entries a part must hold at least.
 const MIN_LARGEST: u64 = 16;
-/// How many entries a part may hold at least.
-const MIN_ENTRIES: u64 = 4096;
 /// What an entry is taken to weigh when `quick_cache` sizes its memory of dropped keys.
 const TYPICAL_WEIGHT: u64 = 16 * 1024;
 
@@ -44,8 +60,12 @@ impl CacheManager {
     pub fn new(config: &CacheConfig) -> Result<Self> {
         let &CacheConfig { size_limit, max_entries, ref eviction_policy, entry_limit, .. } = config;
         let (capacity, entry_limit) = (size_limit.as_u64(), entry_limit.as_u64());
-        let by_size = shards(capacity, MIN_SHARD.max(entry_limit.saturating_mul(MIN_LARGEST)));
-        let by_entries = max_entries.map_or(by_size, |most| shards(most, MIN_ENTRIES));
+        let Split { per_thread, min_bytes, min_entries } = match eviction_policy {
+            EvictionPolicy::Default => Split::DEFAULT,
+            _ => Split::STRATEGY,
+        };
+        let by_size = shards(capacity, min_bytes.max(entry_limit.saturating_mul(MIN_LARGEST)), per_thread);
+        let by_entries = max_entries.map_or(by_size, |most| shards(most, min_entries, per_thread));
         let shards = by_size.min(by_entries);
         let cache = Cache::new(&CacheOptions {
             capacity,
@@ -64,7 +84,7 @@ impl CacheManager {
     }
 
     /// What is known of a key, whose entry then counts as read.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self, key: &Key) -> Option<Cached> {
         let found = self.cache.get(key);
         self.hot_keys.note(key, found.is_some());

@@ -258,6 +258,7 @@ impl Owned {
     }
 
     /// Answers a read with what the cache knows.
+    #[inline(always)]
     fn answer(&self, key: &Key, cached: Cached, range: Option<ByteRange>) -> Result<Object> {
         match cached {
             Cached::Entry(entry) => self.hand_out(entry, range),
@@ -266,6 +267,7 @@ impl Owned {
     }
 
     /// Shares an entry's bytes.
+    #[inline(always)]
     fn hand_out(&self, entry: CacheEntry, range: Option<ByteRange>) -> Result<Object> {
         let CacheEntry { metadata, bytes } = entry;
         let size = bytes.len() as u64;

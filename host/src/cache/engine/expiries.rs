@@ -1,6 +1,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::time::Instant;
+
+use super::moment::Moment;
 
 /// When which entries expire, soonest first. One that went for another reason stays here until its time, or until there
 /// are more such than others.
@@ -11,7 +12,7 @@ pub(super) struct Expiries<H> {
 
 #[derive(Debug)]
 struct Expiry<H> {
-    at: Instant,
+    at: Moment,
     entry: H,
 }
 
@@ -26,7 +27,7 @@ impl<H> Expiries<H> {
 
     /// Notes when an entry expires. Of those noted before, the ones that are not `current` may be forgotten; `residents`
     /// is how many can be.
-    pub(super) fn push(&mut self, at: Instant, entry: H, residents: usize, current: impl Fn(&H, Instant) -> bool) {
+    pub(super) fn push(&mut self, at: Moment, entry: H, residents: usize, current: impl Fn(&H, Moment) -> bool) {
         if self.heap.len() > 2 * residents + 64 {
             self.heap.retain(|Reverse(expiry)| current(&expiry.entry, expiry.at));
         }
@@ -34,7 +35,7 @@ impl<H> Expiries<H> {
     }
 
     /// Takes out one that has expired by `now`, if any has.
-    pub(super) fn pop(&mut self, now: Instant) -> Option<H> {
+    pub(super) fn pop(&mut self, now: Moment) -> Option<H> {
         self.heap.peek().filter(|Reverse(expiry)| expiry.at <= now)?;
         self.heap.pop().map(|Reverse(expiry)| expiry.entry)
     }
@@ -73,19 +74,20 @@ mod tests {
 
     #[test]
     fn the_soonest_comes_out_first_and_none_before_its_time() {
-        let start = Instant::now();
+        let now = Moment::now();
+        let after = |seconds| now.checked_add(Duration::from_secs(seconds)).unwrap();
         let mut expiries = Expiries::new();
-        for (after, entry) in [(3, 'c'), (1, 'a'), (2, 'b')] {
-            expiries.push(start + Duration::from_secs(after), entry, 3, |_, _| true);
+        for (seconds, entry) in [(3, 'c'), (1, 'a'), (2, 'b')] {
+            expiries.push(after(seconds), entry, 3, |_, _| true);
         }
-        let now = start + Duration::from_secs(2);
+        let now = after(2);
         assert_eq!([expiries.pop(now), expiries.pop(now), expiries.pop(now)], [Some('a'), Some('b'), None]);
         assert!(!expiries.is_empty());
     }
 
     #[test]
     fn entries_that_went_do_not_pile_up() {
-        let at = Instant::now();
+        let at = Moment::now();
         let mut expiries = Expiries::new();
         for number in 0..10_000 {
             expiries.push(at, number, 1, |&other, _| other + 1 == number);

@@ -4,6 +4,7 @@
 mod chooser;
 mod expiries;
 mod hash;
+mod moment;
 mod quick;
 mod read_log;
 mod rebuild;
@@ -13,6 +14,7 @@ mod stored;
 mod table;
 
 pub(super) use chooser::Chooser;
+pub(super) use moment::Moment;
 pub(super) use quick::QuickEngine;
 pub(super) use shards::shards;
 pub(super) use slots::SlotEngine;

@@ -2,7 +2,6 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
@@ -10,6 +9,7 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use super::expiries::Expiries;
 use super::hash;
+use super::moment::Moment;
 use super::stored::Stored;
 use crate::counter::Counter;
 use crate::error::{Error, Result};
@@ -66,10 +66,10 @@ impl<K: Clone + Eq + Hash, V: Clone> QuickEngine<K, V> {
     }
 
     /// Takes out what has expired, before anything is dropped to make room for what comes in.
-    fn note_expiry(&self, key: &K, expires_at: Option<Instant>) {
+    fn note_expiry(&self, key: &K, expires_at: Option<Moment>) {
         self.expires.store(true, Relaxed);
         let mut expiries = self.expiries.lock();
-        let now = Instant::now();
+        let now = Moment::now();
         while let Some(expired) = expiries.pop(now) {
             self.remove_expired(&expired);
         }

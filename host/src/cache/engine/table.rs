@@ -1,12 +1,12 @@
 use std::collections::VecDeque;
 use std::hash::Hash;
 use std::mem;
-use std::time::Instant;
 
 use hashbrown::HashTable;
 
 use super::chooser::Chooser;
 use super::expiries::Expiries;
+use super::moment::Moment;
 use super::read_log::ReadLog;
 use super::stored::Stored;
 use crate::cache::{Batch, EntryId, Steps};
@@ -208,7 +208,7 @@ impl<K: Eq + Hash, V> Table<K, V> {
         if self.expiries.is_empty() {
             return;
         }
-        let now = Instant::now();
+        let now = Moment::now();
         while let Some(id) = self.expiries.pop(now) {
             if resident(&self.slots, id) {
                 self.remove(id.slot());

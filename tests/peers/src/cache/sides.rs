@@ -139,7 +139,7 @@ impl Sides {
             }
         };
         let options =
-            CacheOptions { shards: shards(capacity), eviction_policy: policy, ..CacheOptions::new(capacity as u64) };
+            CacheOptions { shards: shards(capacity, &policy), eviction_policy: policy, ..CacheOptions::new(capacity as u64) };
         Ok(Box::new(larder::cache::Cache::new(&options)?))
     }
 }
@@ -159,10 +159,11 @@ impl Plugin {
 }
 
 /// Into how many parts the cache of a store with so many entries is split: as many as two for each processor, each of
-/// 4,096 entries at least.
-fn shards(capacity: usize) -> usize {
-    let mut shards = 2 * available_parallelism().map_or(1, NonZeroUsize::get).next_power_of_two();
-    while shards > 1 && capacity / shards < 4096 {
+/// 4,096 entries at least; by default as many as four, each of 128.
+fn shards(capacity: usize, policy: &EvictionPolicy) -> usize {
+    let (per_thread, min_entries) = if matches!(policy, EvictionPolicy::Default) { (4, 128) } else { (2, 4096) };
+    let mut shards = per_thread * available_parallelism().map_or(1, NonZeroUsize::get).next_power_of_two();
+    while shards > 1 && capacity / shards < min_entries {
         shards /= 2;
     }
     shards
