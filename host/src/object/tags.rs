@@ -130,13 +130,19 @@ impl UserMetadata {
         Self::default()
     }
 
+    /// What the names begin with that the host's layers use for themselves. They have [`UserMetadata::MAX_SIZE_OF_HOST`]
+    /// bytes beside the writer's.
+    pub const PREFIX_OF_HOST: &str = "larder-";
+    /// The most bytes that the host's own names and values have together.
+    pub const MAX_SIZE_OF_HOST: usize = 1024;
+
     /// Takes pairs of name and value; names become lower case.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] if a name comes twice or is none, a value holds control characters, or it is too much.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
         let mut map = BTreeMap::new();
-        let mut size = 0;
+        let (mut size, mut size_of_host) = (0, 0);
         for (mut name, value) in pairs {
             name.make_ascii_lowercase();
             let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -148,17 +154,39 @@ impl UserMetadata {
             if value.chars().any(char::is_control) {
                 return Err(Error::invalid_input(format!("the user metadata {name:?} holds control characters")));
             }
-            size += name.len() + value.len();
+            let counted = if name.starts_with(Self::PREFIX_OF_HOST) { &mut size_of_host } else { &mut size };
+            *counted += name.len() + value.len();
             if map.contains_key(&name) {
                 return Err(Error::invalid_input(format!("the user metadata {name:?} is given twice")));
             }
             map.insert(name, value);
         }
-        if size > Self::MAX_SIZE {
-            let max = Self::MAX_SIZE;
-            return Err(Error::invalid_input(format!("user metadata has at most {max} bytes, and this has {size}")));
+        for (size, max, whose) in
+            [(size, Self::MAX_SIZE, ""), (size_of_host, Self::MAX_SIZE_OF_HOST, " under names that begin with larder-")]
+        {
+            if size > max {
+                return Err(Error::invalid_input(format!(
+                    "user metadata has at most {max} bytes{whose}, and this has {size}"
+                )));
+            }
         }
         Ok(Self(map))
+    }
+
+    /// Sets what a layer of the host keeps here.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if the layers' own would be too much; nothing is changed then.
+    pub(crate) fn set_of_host(&mut self, name: &str, value: &str) -> Result<()> {
+        let mut pairs = self.0.clone();
+        pairs.insert(name.to_owned(), value.to_owned());
+        *self = Self::from_pairs(pairs)?;
+        Ok(())
+    }
+
+    /// Takes out the value under a name in lower case.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
     }
 
     /// The value under a name in lower case.

@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod grouped;
+pub mod layers;
 pub mod memory;
 
 use std::fmt;
