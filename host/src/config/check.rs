@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use super::error::nearest;
 use super::locate::YamlPath;
 use super::{
-    ComponentSource, Config, Cosign, EvictionPolicy, LifecycleConfig, PluginMode, PluginName, StorageConfig,
-    StorageType, Verify, graph,
+    ComponentSource, Config, Cosign, EncryptionConfig, EvictionPolicy, LifecycleConfig, PluginMode, PluginName,
+    StorageConfig, StorageType, Verify, graph, layers,
 };
 use crate::object::StoreName;
 
@@ -121,8 +121,11 @@ impl Check<'_> {
         let config = self.config;
         for (name, store) in &config.stores {
             let path = YamlPath::top("stores").key(name);
-            let StorageConfig { provider_type, base_path, internal: _, cache, lifecycle } = store;
+            let StorageConfig { provider_type, base_path, encryption, cache, lifecycle, .. } = store;
             self.provider(path.key("provider_type"), provider_type);
+            if let Some(encryption) = encryption {
+                self.encryption(&path.key("encryption"), encryption);
+            }
             if base_path.is_some() && *provider_type != StorageType::File {
                 let message =
                     format!("only a store of type file has a base_path, and this one is of type {provider_type}");
@@ -140,10 +143,24 @@ impl Check<'_> {
         }
     }
 
+    fn encryption(&mut self, path: &YamlPath, encryption: &EncryptionConfig) {
+        if let Err(message) = layers::read(&encryption.key) {
+            self.report(path.key("key"), message);
+        }
+        for (index, key) in encryption.old_keys.iter().enumerate() {
+            if let Err(message) = layers::read(key) {
+                self.report(path.key("old_keys").index(index), message);
+            }
+        }
+    }
+
     fn new_buckets(&mut self) {
         let Some(template) = &self.config.new_buckets else { return };
         let path = YamlPath::top("new_buckets");
         self.provider(path.key("provider_type"), &template.provider_type);
+        if let Some(encryption) = &template.encryption {
+            self.encryption(&path.key("encryption"), encryption);
+        }
         if let Some(cache) = &template.cache {
             self.eviction(path.key("cache").key("eviction_policy"), &cache.eviction_policy);
         }

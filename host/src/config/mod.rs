@@ -14,6 +14,7 @@ mod entries;
 mod error;
 mod grants;
 mod graph;
+mod layers;
 mod limits;
 mod locate;
 mod name;
@@ -39,6 +40,7 @@ pub use cache::{CacheConfig, EvictionPolicy};
 pub(crate) use error::nearest;
 pub use error::{ConfigError, Position, Problem};
 pub use grants::{FolderGrant, Grants, GuestPath, StateGrant};
+pub use layers::{Compression, EncryptionConfig};
 pub use limits::{PluginLimits, PluginRestart};
 pub use name::{AccessKey, GrantName, PluginName, Region, VariableName};
 pub use period::Period;
@@ -174,6 +176,11 @@ impl Config {
         }
         for plugin in config.plugins.values_mut() {
             plugin.rebase(data, components);
+        }
+        let of_stores = config.stores.values_mut().map(|store| &mut store.encryption);
+        let of_template = config.new_buckets.iter_mut().map(|template| &mut template.encryption);
+        for encryption in of_stores.chain(of_template).flatten() {
+            encryption.rebase(data);
         }
         let found = check::check(&config);
         if found.is_empty() { Ok(config) } else { Err(ConfigError::checks(origin, text, found)) }

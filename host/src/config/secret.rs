@@ -53,12 +53,47 @@ impl Secret {
         }
     }
 
+    /// Whether only the host's user can read it where it is.
+    ///
+    /// # Errors
+    /// One line that says who else can, and what would mend it.
+    pub(super) fn check_private(&self) -> Result<(), String> {
+        match &self.0 {
+            Source::Text(_) => {
+                Err("a key does not stand in the configuration: put it into a variable of the environment \
+                                    or a file, and write `{ env: NAME }` or `{ file: PATH }`"
+                    .to_owned())
+            }
+            Source::Env(_) => Ok(()),
+            Source::File(path) => check_mode(path),
+        }
+    }
+
     /// Reads a relative file name from `folder` on.
     pub(super) fn rebase(&mut self, folder: &Path) {
         if let Source::File(path) = &mut self.0 {
             *path = folder.join(&*path);
         }
     }
+}
+
+#[cfg(unix)]
+fn check_mode(path: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+
+    match path.metadata() {
+        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => {
+            let path = path.display();
+            Err(format!("the file {path} can be read by other users; let nobody else: chmod 600 {path}"))
+        }
+        // One that is not there is reported when it is read.
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn check_mode(_: &Path) -> Result<(), String> {
+    Ok(())
 }
 
 /// Where it comes from, without what it is.

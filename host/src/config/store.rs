@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::cache::CacheConfig;
 use super::entries;
+use super::layers::{Compression, EncryptionConfig};
 use super::name::PluginName;
 use super::period::Period;
 use super::scalar::{Scalar, scalar_serde};
+use super::size::Size;
 use crate::object::StoreName;
+use crate::provider::layers::Layers;
 
 /// A store: where its bytes live, what is cached, and how its objects age.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +27,15 @@ pub struct StorageConfig {
     /// Whether only plugins that are granted it can reach it. No front door serves it then.
     #[serde(default)]
     pub internal: bool,
+    /// The most bytes that the objects have together, as they are read; absent: as many as there is room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<Size>,
+    /// How objects are compressed; absent: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// What objects are encrypted with, after they were compressed; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<EncryptionConfig>,
     /// The cache in front; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheConfig>,
@@ -42,6 +54,18 @@ impl StorageConfig {
             Some(path) => data_dir.join(path),
             None => data_dir.join(Self::FOLDER).join(name.as_str()),
         }
+    }
+
+    /// The layers around its provider, with the keys read now.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with a key.
+    pub fn layers(&self) -> Result<Layers, String> {
+        Ok(Layers {
+            max_size: self.max_size.map(Size::bytes),
+            compression: self.compression.map(Compression::level),
+            encryption: self.encryption.as_ref().map(EncryptionConfig::keys).transpose()?,
+        })
     }
 }
 
@@ -118,6 +142,15 @@ fn hourly() -> Period {
 pub struct StoreTemplate {
     /// Where the bytes live.
     pub provider_type: StorageType,
+    /// The most bytes that the objects have together, as they are read; absent: as many as there is room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<Size>,
+    /// How objects are compressed; absent: not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// What objects are encrypted with, after they were compressed; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<EncryptionConfig>,
     /// The cache in front; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheConfig>,
@@ -127,9 +160,23 @@ pub struct StoreTemplate {
 }
 
 impl StoreTemplate {
+    /// A store of this type, and nothing else.
+    pub fn new(provider_type: StorageType) -> Self {
+        Self { provider_type, max_size: None, compression: None, encryption: None, cache: None, lifecycle: None }
+    }
+
     /// The configuration of a store made after it.
     pub fn to_storage(&self) -> StorageConfig {
-        let Self { provider_type, cache, lifecycle } = self.clone();
-        StorageConfig { provider_type, base_path: None, internal: false, cache, lifecycle }
+        let Self { provider_type, max_size, compression, encryption, cache, lifecycle } = self.clone();
+        StorageConfig {
+            provider_type,
+            base_path: None,
+            internal: false,
+            max_size,
+            compression,
+            encryption,
+            cache,
+            lifecycle,
+        }
     }
 }

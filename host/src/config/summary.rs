@@ -65,6 +65,15 @@ fn describe(f: &mut fmt::Formatter<'_>, store: &StorageConfig) -> fmt::Result {
     if store.internal {
         f.write_str(", internal")?;
     }
+    if let Some(max_size) = store.max_size {
+        write!(f, ", up to {max_size}")?;
+    }
+    if let Some(compression) = store.compression {
+        write!(f, ", compressed by {compression}")?;
+    }
+    if store.encryption.is_some() {
+        f.write_str(", encrypted")?;
+    }
     if let Some(cache) = &store.cache {
         write!(f, ", cache of {} ({})", cache.size_limit, cache.eviction_policy)?;
     }

@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -454,4 +456,36 @@ fn a_plugin_comes_from_one_place() {
         let refused = refusal(&format!("plugins: {{ one: {{ {plugin} }} }}"));
         assert!(refused.contains(says), "{refused}");
     }
+}
+
+#[test]
+fn layers_are_read_and_their_keys_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    fs::write(&path, "07".repeat(32)).unwrap();
+    #[cfg(unix)]
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let text = |key: &str| {
+        format!(
+            "stores:\n  one:\n    provider_type: memory\n    max_size: 1GiB\n    compression: zstd:9\n    encryption: {{ key: \
+             {key} }}\n"
+        )
+    };
+    let config = parse(&text(&format!("{{ file: {} }}", path.display()))).unwrap();
+    let layers = config.stores[&StoreName::new("one").unwrap()].layers().unwrap();
+    assert_eq!((layers.max_size, layers.compression), (Some(1 << 30), Some(9)));
+    assert!(layers.encryption.is_some());
+    assert!(
+        config.summary().to_string().contains("up to 1GiB, compressed by zstd:9, encrypted"),
+        "{}",
+        config.summary()
+    );
+
+    let error = refusal(&text("secret-in-the-file"));
+    assert!(error.starts_with("larder.yaml:6:19: stores.one.encryption.key: a key does not stand"), "{error}");
+    assert!(!error.contains("secret-in-the-file"), "{error}");
+    let error = refusal(&text("{ env: LARDER_NO_SUCH_KEY }"));
+    assert!(error.contains("LARDER_NO_SUCH_KEY is not set"), "{error}");
+    let error = refusal("stores:\n  one: { provider_type: memory, compression: gzip }\n");
+    assert!(error.starts_with("larder.yaml:2:46: stores.one.compression: \"gzip\" is no compression"), "{error}");
 }

@@ -14,6 +14,7 @@ use super::components::{self, Located};
 use super::plugins::{self, PluginUse};
 use crate::cache::{self, CacheManager};
 use crate::config::{ComponentSource, Config, EvictionPolicy, PluginMode, PluginName, StorageConfig, StorageType};
+use crate::error::Error;
 use crate::lifecycle::LifecyclePolicy;
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
@@ -107,11 +108,26 @@ impl<'a> Assembly<'a> {
         Ok(StorageManager::new(name.clone(), provider, cache, self.monitor.store(name)))
     }
 
-    /// Where the bytes of a store live.
+    /// Where the objects of a store live, within their layers.
     ///
     /// # Errors
     /// Why it can not be reached.
     pub(super) async fn provider(
+        &mut self,
+        name: &StoreName,
+        config: &StorageConfig,
+    ) -> Result<Arc<dyn StorageProvider>, HostError> {
+        let layers = config
+            .layers()
+            .map_err(|message| HostError::Store { store: name.clone(), error: Error::invalid_input(message) })?;
+        Ok(layers.around(self.bare_provider(name, config).await?))
+    }
+
+    /// Where the bytes of a store live, below all layers.
+    ///
+    /// # Errors
+    /// Why it can not be reached.
+    pub(super) async fn bare_provider(
         &mut self,
         name: &StoreName,
         config: &StorageConfig,
@@ -121,8 +137,7 @@ impl<'a> Assembly<'a> {
             StorageType::File => {
                 let folder = config.folder(name, self.data_dir);
                 let opening = tokio::task::spawn_blocking(move || FileStorageProvider::open(&folder));
-                let opened =
-                    opening.await.unwrap_or_else(|error| Err(crate::error::Error::internal(error.to_string())));
+                let opened = opening.await.unwrap_or_else(|error| Err(Error::internal(error.to_string())));
                 Ok(Arc::new(opened.map_err(|error| HostError::Store { store: name.clone(), error })?))
             }
             StorageType::Custom(plugin) => self.plugin(plugin, name, Plugin::provider).await,

@@ -38,6 +38,7 @@ use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
 use crate::object::{StoreName, Timestamp, now};
 use crate::plugin::{Grant, PluginRuntime};
+use crate::provider::layers::{Rekeyed, rekey};
 use crate::provider::{ListQuery, StorageProvider};
 use crate::scheduler::{ScheduledTask, TaskScheduler};
 
@@ -138,18 +139,51 @@ impl Host {
         name: &StoreName,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Arc<dyn StorageProvider>, HostError> {
-        let made = client_store(config);
-        let store = config.stores.get(name).unwrap_or(&made);
-        if is_volatile(config, store) {
-            let error = Error::unavailable("it lives in the memory of a host, and none runs");
-            return Err(HostError::Store { store: name.clone(), error });
-        }
-        if let StorageType::Custom(plugin) = &store.provider_type {
-            Assembly::build_stale(config, std::iter::once(plugin), progress).await?;
-        }
+        let store = lasting_store(config, name)?;
+        Self::build_provider(config, &store, progress).await?;
         let monitor = StorageMonitor::new()?;
         let runtime = Assembly::runtime(config, data_dir.path())?;
-        Assembly::new(config, data_dir.path(), &runtime, &monitor).provider(name, store).await
+        Assembly::new(config, data_dir.path(), &runtime, &monitor).provider(name, &store).await
+    }
+
+    /// Encrypts with a store's current key what is encrypted with an old one or not at all, as [`rekey`]. No host runs on
+    /// the data folder.
+    ///
+    /// # Errors
+    /// Why the store can not be opened, or an object not be read or written; [`Error::InvalidInput`] if the store is not
+    /// encrypted.
+    pub async fn rekey_store(
+        config: &Config,
+        data_dir: &DataDir,
+        name: &StoreName,
+        progress: &mut (dyn FnMut(&str) + Send),
+        tell: impl FnMut(Rekeyed),
+    ) -> Result<Rekeyed, HostError> {
+        let failed = |error| HostError::Store { store: name.clone(), error };
+        let store = lasting_store(config, name)?;
+        let layers = store.layers().map_err(|message| failed(Error::invalid_input(message)))?;
+        let Some(encryption) = layers.encryption else {
+            let message = "it has no `encryption` in the configuration: name a key there first";
+            return Err(failed(Error::invalid_input(message)));
+        };
+        Self::build_provider(config, &store, progress).await?;
+        let monitor = StorageMonitor::new()?;
+        let runtime = Assembly::runtime(config, data_dir.path())?;
+        let mut assembly = Assembly::new(config, data_dir.path(), &runtime, &monitor);
+        let provider = assembly.bare_provider(name, &store).await?;
+        rekey(&provider, encryption, tell).await.map_err(failed)
+    }
+
+    /// Builds the plugin that a store's provider is, if it is one and stale.
+    async fn build_provider(
+        config: &Config,
+        store: &StorageConfig,
+        progress: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<(), HostError> {
+        match &store.provider_type {
+            StorageType::Custom(plugin) => Assembly::build_stale(config, std::iter::once(plugin), progress).await,
+            _ => Ok(()),
+        }
     }
 
     /// The stores that front doors serve in a data folder on which no host runs.
@@ -275,8 +309,17 @@ fn used_plugins(config: &Config) -> impl Iterator<Item = &PluginName> {
 /// What a store is like that a client made. If the configuration does not say any more, it is what it was by default.
 fn client_store(config: &Config) -> StorageConfig {
     let template = config.new_buckets.clone();
-    let default = StoreTemplate { provider_type: StorageType::File, cache: None, lifecycle: None };
-    template.unwrap_or(default).to_storage()
+    template.unwrap_or_else(|| StoreTemplate::new(StorageType::File)).to_storage()
+}
+
+/// The configuration of a store whose objects are there without a host.
+fn lasting_store(config: &Config, name: &StoreName) -> Result<StorageConfig, HostError> {
+    let store = config.stores.get(name).cloned().unwrap_or_else(|| client_store(config));
+    if is_volatile(config, &store) {
+        let error = Error::unavailable("it lives in the memory of a host, and none runs");
+        return Err(HostError::Store { store: name.clone(), error });
+    }
+    Ok(store)
 }
 
 fn is_native(provider: &StorageType) -> bool {

@@ -17,6 +17,7 @@ use crate::cache::{CacheEntry, CacheManager, Cached};
 use crate::error::{Error, Result};
 use crate::monitor::{Operation, StoreMonitor};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata, StoreName};
+use crate::provider::layers::missing_layer;
 use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
 
 use coherence::{Coherence, Load, Lookup};
@@ -237,8 +238,21 @@ impl Owned {
 
     /// Retrieves from the provider, beside the cache.
     async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
-        let object = self.call(Operation::Retrieve, self.provider.retrieve(key, range)).await?;
+        let object = self.call(Operation::Retrieve, self.fetch(key, range)).await?;
         Ok(self.record_read(object))
+    }
+
+    /// Retrieves an object as it was stored, and nothing that a layer made of it which is no longer there.
+    async fn fetch(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
+        let object = self.provider.retrieve(key, range).await?;
+        match missing_layer(&object.metadata) {
+            None => Ok(object),
+            Some(layer) => Err(Error::unsupported(format!(
+                "the object \u{2018}{key}\u{2019} was stored with `{layer}`, which the configuration of the store \
+                 \u{2018}{}\u{2019} does not name any more: name it again",
+                self.name
+            ))),
+        }
     }
 
     async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
@@ -252,7 +266,7 @@ impl Owned {
 
     /// Loads a whole object for all who wait for it.
     async fn load(self: Arc<Self>, load: Load, entry_limit: u64) {
-        let loaded = self.call(Operation::Retrieve, self.provider.retrieve(&load.key, None)).await;
+        let loaded = self.call(Operation::Retrieve, self.fetch(&load.key, None)).await;
         let landing = Landing::of(&load.key, loaded, entry_limit).await;
         load.land(landing);
     }

@@ -13,6 +13,8 @@ use super::*;
 use crate::cache::{CacheConfig, Cached};
 use crate::monitor::StorageMonitor;
 use crate::object::{Checksum, Tags};
+use crate::provider::layers::Layers;
+use crate::provider::memory::MemoryStorageProvider;
 
 /// Keeps objects in a map, counts and delays.
 #[derive(Debug, Default)]
@@ -535,4 +537,20 @@ async fn a_load_from_before_does_not_bring_back_what_was_to_be_forgotten() {
         assert_eq!(reader.await.unwrap().unwrap(), "apple");
         assert_eq!(cached(&manager, "a"), None);
     }
+}
+
+#[tokio::test]
+async fn what_a_layer_made_is_not_handed_out_as_the_object() {
+    let provider: Arc<dyn StorageProvider> = Arc::new(MemoryStorageProvider::new());
+    let layers = Layers { compression: Some(3), ..Layers::default() };
+    layers
+        .around(Arc::clone(&provider))
+        .store(&key("a"), "a".repeat(5000).into(), StoreOptions::default())
+        .await
+        .unwrap();
+    let name = StoreName::new("test").unwrap();
+    let monitor = StorageMonitor::new().unwrap().store(&name);
+    let manager = StorageManager::new(name, provider, None, monitor);
+    let error = manager.retrieve_data(&key("a"), None).await.unwrap_err();
+    assert!(matches!(error, Error::Unsupported { .. }) && error.to_string().contains("compression"), "{error}");
 }

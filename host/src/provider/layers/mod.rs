@@ -14,12 +14,14 @@ mod tests;
 
 use std::sync::Arc;
 
+use self::codec::Codec;
 use self::coded::Coded;
 use self::compression::Zstd;
 use self::encryption::Sealing;
 use self::quota::Quota;
 use super::StorageProvider;
 use crate::error::{Error, Result};
+use crate::object::StorageMetadata;
 
 pub use encryption::EncryptionKey;
 pub use rekey::{Rekeyed, rekey};
@@ -58,6 +60,14 @@ impl Layers {
         }
         provider
     }
+}
+
+/// The layer, in the configuration's words, that an object is to be read through and that its provider is not within. What
+/// it says is what is stored.
+pub fn missing_layer(metadata: &StorageMetadata) -> Option<&'static str> {
+    let user_metadata = &metadata.attributes.user_metadata;
+    let marks = [(Zstd::MARK, "compression: zstd"), (Sealing::MARK, "encryption")];
+    marks.into_iter().find(|(mark, _)| user_metadata.get(mark).is_some()).map(|(_, layer)| layer)
 }
 
 /// Work on more bytes than this is not done on the runtime's own threads.
