@@ -13,7 +13,8 @@ use larder::monitor::StorageMonitor;
 use larder::object::{Key, StoreName};
 use larder::plugin::{GrantedSecrets, Kind, SecretSource};
 use larder::provider::StorageProvider;
-use larder::provider::file::FileStorageProvider;
+use larder::provider::file::{Durability, FileOptions, FileStorageProvider};
+use larder::provider::layers::{Encryption, EncryptionKey, Layers};
 use larder::provider::memory::MemoryStorageProvider;
 use larder_tests::{Runtime, tell};
 use serde_json::{Value, json};
@@ -28,17 +29,43 @@ impl provider::Subject for NativeMemory {
     }
 }
 
-struct NativeFiles(TempDir);
+/// Files that last as the options say, within layers.
+struct NativeFiles {
+    folder: TempDir,
+    options: FileOptions,
+    layers: Layers,
+}
+
+impl NativeFiles {
+    fn part(durability: Durability, layers: Layers) -> Part {
+        let folder = tempfile::tempdir().expect("there is room for temporary files");
+        Part::Provider(Arc::new(Self { folder, options: FileOptions { durability }, layers }))
+    }
+}
 
 #[async_trait]
 impl provider::Subject for NativeFiles {
     async fn open(&self, home: &str) -> Result<Arc<dyn StorageProvider>> {
-        Ok(Arc::new(FileStorageProvider::open(&self.0.path().join(home))?))
+        let files = FileStorageProvider::open(&self.folder.path().join(home), &self.options)?;
+        Ok(self.layers.clone().around(Arc::new(files)))
     }
 
     fn is_persistent(&self) -> bool {
         true
     }
+}
+
+fn zstd() -> Layers {
+    Layers { compression: Some(3), ..Layers::default() }
+}
+
+fn encrypted() -> Layers {
+    let key = EncryptionKey::parse(&"5a".repeat(32)).expect("it is a key");
+    Layers { encryption: Some(Encryption { key, old_keys: Vec::new() }), ..Layers::default() }
+}
+
+fn all_layers() -> Layers {
+    Layers { max_size: Some(1 << 40), ..Layers { compression: Some(3), ..encrypted() } }
 }
 
 /// Memory behind a cache that is full after a few objects.
@@ -87,13 +114,26 @@ fn retention() -> Value {
 
 /// All parts, by their names in the table.
 async fn parts(runtime: &Runtime) -> Vec<(&'static str, Part)> {
+    use Durability::{None as Unsynced, Relaxed, Strict};
+
     let native = |subject: Arc<dyn provider::Subject>| Part::Provider(subject);
     let plugin =
         |name: &'static str, settings: Value| async move { runtime.part(name, settings, tight).await.unwrap() };
     let sieve = runtime.load("sieve", Value::Null).await.unwrap().eviction().unwrap();
     vec![
         ("memory", native(Arc::new(NativeMemory))),
-        ("file", native(Arc::new(NativeFiles(tempfile::tempdir().unwrap())))),
+        ("file", NativeFiles::part(Strict, Layers::default())),
+        ("file, relaxed", NativeFiles::part(Relaxed, Layers::default())),
+        ("file, not synced", NativeFiles::part(Unsynced, Layers::default())),
+        ("file, zstd", NativeFiles::part(Strict, zstd())),
+        ("file, zstd, relaxed", NativeFiles::part(Relaxed, zstd())),
+        ("file, zstd, not synced", NativeFiles::part(Unsynced, zstd())),
+        ("file, encrypted", NativeFiles::part(Strict, encrypted())),
+        ("file, encrypted, relaxed", NativeFiles::part(Relaxed, encrypted())),
+        ("file, encrypted, not synced", NativeFiles::part(Unsynced, encrypted())),
+        ("file, all layers", NativeFiles::part(Strict, all_layers())),
+        ("file, all layers, relaxed", NativeFiles::part(Relaxed, all_layers())),
+        ("file, all layers, not synced", NativeFiles::part(Unsynced, all_layers())),
         ("memory, plugin", plugin("memory", Value::Null).await),
         (
             "versions over memory, plugin",

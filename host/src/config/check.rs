@@ -10,6 +10,7 @@ use super::{
     StorageConfig, StorageType, Verify, graph, layers,
 };
 use crate::object::StoreName;
+use crate::provider::file::Durability;
 
 /// What is wrong with it, each with the place of what would have to change.
 pub(super) fn check(config: &Config) -> Vec<(YamlPath, String)> {
@@ -121,7 +122,7 @@ impl Check<'_> {
         let config = self.config;
         for (name, store) in &config.stores {
             let path = YamlPath::top("stores").key(name);
-            let StorageConfig { provider_type, base_path, encryption, cache, lifecycle, .. } = store;
+            let StorageConfig { provider_type, base_path, durability, encryption, cache, lifecycle, .. } = store;
             self.provider(path.key("provider_type"), provider_type);
             if let Some(encryption) = encryption {
                 self.encryption(&path.key("encryption"), encryption);
@@ -131,6 +132,7 @@ impl Check<'_> {
                     format!("only a store of type file has a base_path, and this one is of type {provider_type}");
                 self.report(path.key("base_path"), message);
             }
+            self.durability(&path, provider_type, *durability);
             if let Some(cache) = cache {
                 self.eviction(path.key("cache").key("eviction_policy"), &cache.eviction_policy);
             }
@@ -161,6 +163,7 @@ impl Check<'_> {
         if let Some(encryption) = &template.encryption {
             self.encryption(&path.key("encryption"), encryption);
         }
+        self.durability(&path, &template.provider_type, template.durability);
         if let Some(cache) = &template.cache {
             self.eviction(path.key("cache").key("eviction_policy"), &cache.eviction_policy);
         }
@@ -183,6 +186,15 @@ impl Check<'_> {
                 self.report(path.clone(), message);
             }
             self.plugin_exists(path, name, &StorageType::BUILT_IN);
+        }
+    }
+
+    fn durability(&mut self, store: &YamlPath, provider: &StorageType, durability: Option<Durability>) {
+        if durability.is_some() && *provider != StorageType::File {
+            let message = format!(
+                "larder answers for the durability of stores of type file alone, and this one is of type {provider}; remove it"
+            );
+            self.report(store.key("durability"), message);
         }
     }
 

@@ -13,6 +13,7 @@ use super::period::Period;
 use super::scalar::{Scalar, scalar_serde};
 use super::size::Size;
 use crate::object::StoreName;
+use crate::provider::file::Durability;
 use crate::provider::layers::Layers;
 
 /// A store: where its bytes live, what is cached, and how its objects age.
@@ -24,6 +25,9 @@ pub struct StorageConfig {
     /// For `file` only: the folder, relative to `data_dir`; absent: `stores/` and the store's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_path: Option<PathBuf>,
+    /// For `file` only: what of acknowledged writes outlasts a loss of power; absent: strict, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durability: Option<Durability>,
     /// Whether only plugins that are granted it can reach it. No front door serves it then.
     #[serde(default)]
     pub internal: bool,
@@ -151,6 +155,9 @@ pub struct StoreTemplate {
     /// What objects are encrypted with, after they were compressed; absent: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<EncryptionConfig>,
+    /// For `file` only: what of acknowledged writes outlasts a loss of power; absent: strict, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durability: Option<Durability>,
     /// The cache in front; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheConfig>,
@@ -162,15 +169,24 @@ pub struct StoreTemplate {
 impl StoreTemplate {
     /// A store of this type, and nothing else.
     pub fn new(provider_type: StorageType) -> Self {
-        Self { provider_type, max_size: None, compression: None, encryption: None, cache: None, lifecycle: None }
+        Self {
+            provider_type,
+            durability: None,
+            max_size: None,
+            compression: None,
+            encryption: None,
+            cache: None,
+            lifecycle: None,
+        }
     }
 
     /// The configuration of a store made after it.
     pub fn to_storage(&self) -> StorageConfig {
-        let Self { provider_type, max_size, compression, encryption, cache, lifecycle } = self.clone();
+        let Self { provider_type, durability, max_size, compression, encryption, cache, lifecycle } = self.clone();
         StorageConfig {
             provider_type,
             base_path: None,
+            durability,
             internal: false,
             max_size,
             compression,

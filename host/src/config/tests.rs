@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::*;
+use crate::provider::file::Durability;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse("larder.yaml", text, Path::new("/data"), Path::new("/plugins"))
@@ -9,6 +10,13 @@ fn parse(text: &str) -> Result<Config, ConfigError> {
 /// The error for a document, as people see it.
 fn refusal(text: &str) -> String {
     parse(text).expect_err("the document is to be refused").to_string()
+}
+
+/// A file with a key that nobody else can read.
+fn private_key(path: &Path) {
+    fs::write(path, "07".repeat(32)).unwrap();
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
 }
 
 #[test]
@@ -54,6 +62,17 @@ stores: { plain: { provider_type: file }, moved: { provider_type: file, base_pat
     };
     assert_eq!(directory("plain"), folder.path().join("data/stores/plain"));
     assert_eq!(directory("moved"), folder.path().join("data/elsewhere"));
+}
+
+#[test]
+fn durability_is_a_word_and_strict_unless_it_is_said() {
+    let text = "stores: { one: { provider_type: file }, two: { provider_type: file, durability: relaxed } }";
+    let config = parse(text).unwrap();
+    assert_eq!(config.stores["one"].durability.unwrap_or_default(), Durability::Strict);
+    assert_eq!(config.stores["two"].durability, Some(Durability::Relaxed));
+    let template = parse("new_buckets: { provider_type: file, durability: none }").unwrap().new_buckets.unwrap();
+    assert_eq!(template.to_storage().durability, Some(Durability::None));
+    assert!(refusal("stores: { one: { provider_type: file, durability: eventual } }").contains("relaxed"));
 }
 
 #[test]
@@ -206,6 +225,16 @@ fn the_checks_across_the_file_say_where() {
             "larder.yaml:2:33: stores.one.base_path: only a store of type file has a base_path, and this one is of type \
              memory",
         ),
+        (
+            "stores:\n  one: { provider_type: memory, durability: none }\n",
+            "larder.yaml:2:33: stores.one.durability: larder answers for the durability of stores of type file alone, and \
+             this one is of type memory; remove it",
+        ),
+        (
+            "new_buckets: { provider_type: memory, durability: strict }\n",
+            "larder.yaml:1:39: new_buckets.durability: larder answers for the durability of stores of type file alone, and \
+             this one is of type memory; remove it",
+        ),
     ];
     for (text, expected) in cases {
         assert_eq!(refusal(text), expected, "{text}");
@@ -342,9 +371,14 @@ fn every_example_of_the_reference_is_right() {
     let reference = include_str!("../../docs/configuration.md");
     let examples: Vec<&str> =
         reference.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(rest)).collect();
-    assert_eq!(examples.len(), 5);
+    assert_eq!(examples.len(), 6);
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["records.key", "records-2025.key"] {
+        private_key(&folder.path().join(name));
+    }
     for example in examples {
-        if let Err(error) = parse(example) {
+        let example = example.replace("/etc/larder", &folder.path().display().to_string());
+        if let Err(error) = parse(&example) {
             panic!("{error}\n{example}");
         }
     }
@@ -462,9 +496,7 @@ fn a_plugin_comes_from_one_place() {
 fn layers_are_read_and_their_keys_checked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
-    fs::write(&path, "07".repeat(32)).unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    private_key(&path);
     let text = |key: &str| {
         format!(
             "stores:\n  one:\n    provider_type: memory\n    max_size: 1GiB\n    compression: zstd:9\n    encryption: {{ key: \

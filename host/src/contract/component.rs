@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::lifecycle::LifecyclePolicy;
 use crate::plugin::{Grants, Kind, Plugin, PluginError, PluginOptions, PluginRuntime, StateStore};
 use crate::provider::StorageProvider;
-use crate::provider::file::FileStorageProvider;
+use crate::provider::file::{FileOptions, FileStorageProvider};
 use crate::provider::memory::MemoryStorageProvider;
 
 /// A plugin to be held to the contract of its kind. It is loaded anew for every promise, so that what it does under one
@@ -97,7 +97,9 @@ impl Loadable {
         for (name, form) in &self.component.stores {
             let store: Arc<dyn StorageProvider> = match form {
                 StoreForm::Memory => self.memory_of(home, name),
-                StoreForm::File => Arc::new(FileStorageProvider::open(&self.folder.join(home).join(name))?),
+                StoreForm::File => {
+                    Arc::new(FileStorageProvider::open(&self.folder.join(home).join(name), &FileOptions::default())?)
+                }
             };
             grants.stores.insert(name.clone(), store);
         }

@@ -21,7 +21,7 @@ use crate::monitor::StorageMonitor;
 use crate::object::StoreName;
 use crate::plugin::{GrantedStores, Grants, Plugin, PluginError, PluginOptions, PluginRuntime, build};
 use crate::provider::StorageProvider;
-use crate::provider::file::FileStorageProvider;
+use crate::provider::file::{FileOptions, FileStorageProvider};
 use crate::provider::memory::MemoryStorageProvider;
 
 /// The folder of compiled plugins, in the data folder.
@@ -136,7 +136,8 @@ impl<'a> Assembly<'a> {
             StorageType::Memory => Ok(Arc::new(MemoryStorageProvider::new())),
             StorageType::File => {
                 let folder = config.folder(name, self.data_dir);
-                let opening = tokio::task::spawn_blocking(move || FileStorageProvider::open(&folder));
+                let options = FileOptions { durability: config.durability.unwrap_or_default() };
+                let opening = tokio::task::spawn_blocking(move || FileStorageProvider::open(&folder, &options));
                 let opened = opening.await.unwrap_or_else(|error| Err(Error::internal(error.to_string())));
                 Ok(Arc::new(opened.map_err(|error| HostError::Store { store: name.clone(), error })?))
             }

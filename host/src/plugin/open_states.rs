@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use super::StateStore;
 use super::state_store::Entries;
 use crate::error::{Error, Result};
-use crate::provider::file::FileStorageProvider;
+use crate::provider::file::{FileOptions, FileStorageProvider};
 
 /// The states that are open, by folder: a folder is opened once, and all uses of a plugin share what it holds.
 #[derive(Debug, Default)]
@@ -29,7 +29,8 @@ impl OpenStates {
             return Ok(StateStore(entries));
         }
         let opening = folder.to_owned();
-        let opened = tokio::task::spawn_blocking(move || FileStorageProvider::open(&opening)).await;
+        let opened =
+            tokio::task::spawn_blocking(move || FileStorageProvider::open(&opening, &FileOptions::default())).await;
         let provider = opened.unwrap_or_else(|failed| Err(Error::internal(failed.to_string())))?;
         let state = StateStore::open(Arc::new(provider), capacity).await?;
         by_folder.retain(|_, entries| entries.strong_count() > 0);

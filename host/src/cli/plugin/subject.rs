@@ -10,7 +10,7 @@ use crate::cli::output::Output;
 use crate::config::{Period, Size};
 use crate::plugin::{GrantedStores, Plugin, PluginError, PluginOptions, PluginRuntime, build};
 use crate::provider::StorageProvider;
-use crate::provider::file::FileStorageProvider;
+use crate::provider::file::{FileOptions, FileStorageProvider};
 use crate::provider::memory::MemoryStorageProvider;
 
 /// The plugin that a command works on, and what it has.
@@ -125,6 +125,8 @@ pub(super) fn not_loaded(component: &Path, error: &PluginError) -> Failure {
 fn store(kind: &str) -> Result<Arc<dyn StorageProvider>, Failure> {
     match kind {
         "memory" => Ok(Arc::new(MemoryStorageProvider::new())),
-        folder => Ok(Arc::new(FileStorageProvider::open(Path::new(folder)).map_err(Failure::from)?)),
+        folder => {
+            Ok(Arc::new(FileStorageProvider::open(Path::new(folder), &FileOptions::default()).map_err(Failure::from)?))
+        }
     }
 }

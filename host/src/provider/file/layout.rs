@@ -1,9 +1,12 @@
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
+use super::durability::Durability;
 use super::fault::of_io;
 use crate::error::{Error, Result};
 
@@ -15,6 +18,11 @@ pub(super) struct Generation(pub(super) u64);
 impl Generation {
     /// How many generations share a folder, as a power of two.
     const FOLDER_BITS: u32 = 12;
+
+    /// The number of the folder that its body lies in.
+    fn folder(self) -> u64 {
+        self.0 >> Self::FOLDER_BITS
+    }
 
     fn from_name(name: &str) -> Option<Self> {
         let digits = name.len() == 16 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -39,16 +47,28 @@ impl FromSql for Generation {
 #[derive(Debug)]
 pub(super) struct Layout {
     base: PathBuf,
+    durability: Durability,
+    /// The folders of bodies of which it is known that they are there and stay, by their numbers; held while one is made.
+    ready: Mutex<HashSet<u64>>,
 }
 
 impl Layout {
-    /// Makes the folders that are missing.
-    pub(super) fn create(base: &Path) -> Result<Self> {
-        let layout = Self { base: base.to_owned() };
-        for folder in [base.to_owned(), layout.temporaries(), layout.bodies()] {
-            fs::create_dir_all(&folder).map_err(|error| of_io(&error, "could not make the folder", &folder))?;
+    /// Makes the folders that are missing, those above the base too, so that they outlast a loss of power.
+    pub(super) fn create(base: &Path, durability: Durability) -> Result<Self> {
+        let layout = Self { base: base.to_owned(), durability, ready: Mutex::default() };
+        for folder in [base, &layout.temporaries(), &layout.bodies()] {
+            layout.create_folder(folder)?;
         }
+        // Whoever made it may have been stopped before it was synced.
+        layout.sync_folder(parent(base))?;
+        layout.sync_folder(base)?;
         Ok(layout)
+    }
+
+    /// The layout of a folder as it is, which nothing is changed in.
+    #[cfg(test)]
+    pub(super) fn existing(base: &Path) -> Self {
+        Self { base: base.to_owned(), durability: Durability::Strict, ready: Mutex::default() }
     }
 
     /// Keeps every other process out for as long as the file is open.
@@ -87,19 +107,49 @@ impl Layout {
 
     /// Where a body is once it is whole.
     pub(super) fn body(&self, generation: Generation) -> PathBuf {
-        let folder = generation.0 >> Generation::FOLDER_BITS;
+        let folder = generation.folder();
         self.bodies()
             .join(format!("{:06x}", folder >> Generation::FOLDER_BITS))
             .join(format!("{:03x}", folder & ((1 << Generation::FOLDER_BITS) - 1)))
             .join(format!("{:016x}", generation.0))
     }
 
-    /// Makes sure that the folder of a body is there, also after a crash.
-    pub(super) fn create_body_folder(&self, body: &Path) -> Result<()> {
-        let missing: Vec<_> = body.ancestors().skip(1).take_while(|folder| !folder.exists()).collect();
+    /// Makes sure that the folder of this generation's body is there, also after a loss of power.
+    pub(super) fn prepare(&self, generation: Generation) -> Result<()> {
+        let number = generation.folder();
+        let mut ready = self.ready.lock();
+        if ready.contains(&number) {
+            return Ok(());
+        }
+        let body = self.body(generation);
+        let folder = parent(&body);
+        self.create_folder(folder)?;
+        // Whoever made them may have been stopped before they were synced.
+        self.sync_folder(parent(folder))?;
+        self.sync_folder(&self.bodies())?;
+        ready.insert(number);
+        Ok(())
+    }
+
+    /// Makes the names in a folder survive a loss of power, if that is wanted.
+    pub(super) fn sync_folder(&self, folder: &Path) -> Result<()> {
+        if self.durability.syncs_files() { sync_folder(folder) } else { Ok(()) }
+    }
+
+    /// Makes a folder, and those above it that are missing.
+    fn create_folder(&self, folder: &Path) -> Result<()> {
+        let missing: Vec<_> =
+            folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).collect();
         for folder in missing.into_iter().rev() {
-            fs::create_dir(folder).map_err(|error| of_io(&error, "could not make the folder", folder))?;
-            sync_folder(folder.parent().unwrap_or(&self.base))?;
+            let made = fs::create_dir(folder).or_else(|error| match error.kind() {
+                ErrorKind::AlreadyExists if folder.is_dir() => Ok(()),
+                _ => Err(error),
+            });
+            made.map_err(|error| of_io(&error, "could not make the folder", folder))?;
+            self.sync_folder(parent(folder)).inspect_err(|_| {
+                // A later sync may succeed although this name was lost: the folder has to be made anew.
+                let _ = fs::remove_dir(folder);
+            })?;
         }
         Ok(())
     }
@@ -112,15 +162,18 @@ impl Layout {
         Ok(())
     }
 
-    /// All bodies, folder by folder in no order; files of other names are not larder's.
-    pub(super) fn bodies_by_folder(&self) -> Result<impl Iterator<Item = Result<BodyFolder>>> {
+    /// All bodies, folder by folder in no order; files of other names, or at other places, are not larder's.
+    pub(super) fn bodies_by_folder(&self) -> Result<impl Iterator<Item = Result<BodyFolder>> + '_> {
         let mut folders = Vec::new();
         for outer in children(&self.bodies())? {
             folders.extend(children(&outer)?);
         }
         Ok(folders.into_iter().map(|path| {
-            let generations =
-                children(&path)?.iter().filter_map(|body| Generation::from_name(body.file_name()?.to_str()?)).collect();
+            let generation = |body: &PathBuf| {
+                let generation = Generation::from_name(body.file_name()?.to_str()?)?;
+                (self.body(generation) == *body).then_some(generation)
+            };
+            let generations = children(&path)?.iter().filter_map(generation).collect();
             Ok(BodyFolder { path, generations })
         }))
     }
@@ -140,11 +193,19 @@ pub(super) struct BodyFolder {
     pub(super) generations: Vec<Generation>,
 }
 
-/// Makes the names in a folder survive a loss of power.
-pub(super) fn sync_folder(folder: &Path) -> Result<()> {
+fn sync_folder(folder: &Path) -> Result<()> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| of_io(&error, "could not sync the folder", folder))
+}
+
+/// The folder that a path lies in.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
 }
 
 fn children(folder: &Path) -> Result<Vec<PathBuf>> {

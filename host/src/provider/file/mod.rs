@@ -1,6 +1,7 @@
 //! The built-in file provider. What lies where is written down in `host/docs/file-format.md`.
 
 mod body;
+mod durability;
 mod fault;
 mod index;
 mod layout;
@@ -18,8 +19,9 @@ use futures::TryStreamExt;
 use rusqlite::Connection;
 
 use self::body::{BodyReader, BodyWriter};
-use self::index::{Change, Located, Place, Readers, Value, Writer};
-use self::layout::{Generation, Layout, sync_folder};
+pub use self::durability::Durability;
+use self::index::{Change, Located, Log, Place, Readers, Value, Writer};
+use self::layout::{Generation, Layout};
 use self::reaper::{Reaper, ReaperThread, Temporary};
 use super::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
 use crate::error::{Error, Result};
@@ -34,14 +36,21 @@ const MAX_WHOLE: u64 = 1024 * 1024;
 /// How many bytes of a stream are gathered before they are written.
 const GATHERED: usize = 256 * 1024;
 
+/// How a [`FileStorageProvider`] works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileOptions {
+    /// What outlasts a loss of power.
+    pub durability: Durability,
+}
+
 /// Keeps objects in a folder.
 ///
 /// An index in SQLite says which objects there are, and its commit is the write; it holds small values itself. Larger
 /// bodies lie in files of their own, which are written aside, synced and renamed before the index refers to them, and are
 /// never changed after that.
 ///
-/// **Durability:** a write that was acknowledged survives a crash of the process, of the system, and a loss of power,
-/// provided the disk keeps what it says that it has synced. All bytes and all metadata are held against checksums when
+/// **Durability:** a write that was acknowledged survives a crash of the process; and a crash of the system and a loss of
+/// power as its [`Durability`] says, provided the disk keeps what it says that it has synced. All bytes and all metadata are held against checksums when
 /// they are read, ranges too.
 ///
 /// One process at a time may have a folder open. Works on a tokio runtime, whose own threads it does not block; only
@@ -54,6 +63,7 @@ pub struct FileStorageProvider {
     reaper: Reaper,
     _reaper_thread: ReaperThread,
     layout: Arc<Layout>,
+    options: FileOptions,
     next_generation: AtomicU64,
     _lock: File,
 }
@@ -66,24 +76,32 @@ impl FileStorageProvider {
     /// [`Error::Unavailable`] if it is open already, here or in another process; [`Error::PermissionDenied`] if it can
     /// not be written; [`Error::Exhausted`] if the disk is full; [`Error::InvalidInput`] if the path leads through a
     /// file; [`Error::Unsupported`] if a newer larder wrote it; [`Error::Corrupt`] if the index can not be read.
-    pub fn open(base_path: &Path) -> Result<Self> {
-        let layout = Arc::new(Layout::create(base_path)?);
+    pub fn open(base_path: &Path, options: &FileOptions) -> Result<Self> {
+        let durability = options.durability;
+        let layout = Arc::new(Layout::create(base_path, durability)?);
         let lock = layout.lock()?;
         layout.clear_temporaries()?;
         let index = layout.index();
         let has_bodies = layout.bodies_by_folder()?.next().is_some();
-        let connection = index::open(&index, !has_bodies).map_err(|fault| fault.at(&index))?;
-        sync_folder(layout.base())?;
+        if durability.syncs_files() {
+            // A process that was stopped may have left commits that no disk has yet. What they made needless is removed
+            // below, and a loss of power must not bring back the rows that refer to it.
+            index::sync_closed(&index)?;
+        }
+        let connection = index::open(&index, !has_bodies, durability).map_err(|fault| fault.at(&index))?;
+        layout.sync_folder(layout.base())?;
         let last = collect_orphans(&connection, &layout)?;
 
+        let log = (durability == Durability::Relaxed).then(|| Log::of(&index)).transpose()?;
         let (reaper, reaper_thread) = Reaper::start()?;
-        let writer = Writer::start(connection, Arc::clone(&layout), reaper.clone())?;
+        let writer = Writer::start(connection, log, Arc::clone(&layout), reaper.clone())?;
         Ok(Self {
             readers: Arc::new(Readers::new(index)),
             writer,
             reaper,
             _reaper_thread: reaper_thread,
             layout,
+            options: *options,
             next_generation: AtomicU64::new(last.0 + 1),
             _lock: lock,
         })
@@ -109,7 +127,8 @@ impl FileStorageProvider {
         options.condition.check(key, previous.as_ref().map(|previous| &previous.etag))?;
 
         let temporary = Temporary::new(self.layout.temporary(generation), self.reaper.clone());
-        let mut writer = blocking(move || BodyWriter::create(temporary)).await?;
+        let durability = self.options.durability;
+        let mut writer = blocking(move || BodyWriter::create(temporary, durability)).await?;
         let mut pieces = first;
         while !pieces.is_empty() {
             let writing = blocking(move || {
@@ -120,8 +139,9 @@ impl FileStorageProvider {
             writer = writing.await?;
             pieces = next?;
         }
-        let (key, options) = (key.clone(), options.clone());
+        let (key, options, layout) = (key.clone(), options.clone(), Arc::clone(&self.layout));
         let (body, size, checksum) = blocking(move || {
+            layout.prepare(generation)?;
             writer.finish(generation, |size, checksum| options.into_metadata(key, size, checksum, previous.as_ref()))
         })
         .await?;

@@ -4,6 +4,7 @@ use std::io::{BufWriter, Write};
 use super::format::{self, BLOCK};
 use crate::error::{Error, Result};
 use crate::object::{Checksum, Hasher, StorageMetadata};
+use crate::provider::file::durability::Durability;
 use crate::provider::file::fault::of_io;
 use crate::provider::file::layout::Generation;
 use crate::provider::file::reaper::Temporary;
@@ -18,6 +19,7 @@ const BUFFER: usize = 256 * 1024;
 pub(in super::super) struct BodyWriter {
     file: BufWriter<File>,
     temporary: Temporary,
+    durability: Durability,
     whole: Hasher,
     block: Hasher,
     table: Vec<u8>,
@@ -25,7 +27,7 @@ pub(in super::super) struct BodyWriter {
 
 impl BodyWriter {
     /// Begins a body in a new file at the temporary's path.
-    pub(in super::super) fn create(temporary: Temporary) -> Result<Self> {
+    pub(in super::super) fn create(temporary: Temporary, durability: Durability) -> Result<Self> {
         let path = temporary.path();
         let file = OpenOptions::new()
             .write(true)
@@ -35,6 +37,7 @@ impl BodyWriter {
         Ok(Self {
             file: BufWriter::with_capacity(BUFFER, file),
             temporary,
+            durability,
             whole: Checksum::hasher(),
             block: Checksum::hasher(),
             table: Vec::new(),
@@ -63,7 +66,8 @@ impl BodyWriter {
         self.block = Checksum::hasher();
     }
 
-    /// Ends the body: describes it as `describe` says for its size and checksum, and makes it survive a loss of power.
+    /// Ends the body: describes it as `describe` says for its size and checksum, and makes it
+    /// survive a loss of power if that is wanted.
     pub(in super::super) fn finish(
         mut self,
         generation: Generation,
@@ -78,7 +82,7 @@ impl BodyWriter {
             .write_all(&self.table)
             .and_then(|()| self.file.write_all(&footer))
             .and_then(|()| self.file.flush())
-            .and_then(|()| self.file.get_ref().sync_all())
+            .and_then(|()| if self.durability.syncs_files() { self.file.get_ref().sync_all() } else { Ok(()) })
             .map_err(|error| self.failure(&error))?;
         Ok((self.temporary, size, checksum))
     }

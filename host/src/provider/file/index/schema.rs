@@ -2,14 +2,16 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::provider::file::durability::Durability;
 use crate::provider::file::fault::Fault;
 use crate::provider::file::layout::Generation;
 
-/// The version of the tables, in SQLite's `user_version`.
-const VERSION: i64 = 1;
+/// How the tables come from each version to the next, the first from an empty file to version 1. A step that an index may
+/// have taken is never changed again.
+const MIGRATIONS: &[&str] = &[TABLES];
 
 /// Objects lie in the order of their keys and hold no values, so that a listing reads what it returns and little else.
 /// A value goes to a table of its own, at the end of it, since its generation is the greatest yet.
@@ -30,11 +32,11 @@ const TABLES: &str = "
     CREATE TABLE inlined (generation INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT;
     CREATE TABLE totals (id INTEGER PRIMARY KEY CHECK (id = 1), objects INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
     INSERT INTO totals VALUES (1, 0, 0);
-    PRAGMA user_version = 1;
 ";
 
-/// Opens the index for writing, and makes it if `may_create`. One connection at a time may be open so.
-pub(in super::super) fn open(path: &Path, may_create: bool) -> Result<Connection, Fault> {
+/// Opens the index for writing, makes it if `may_create`, and brings its tables up to date. One connection at a time may be
+/// open so.
+pub(in super::super) fn open(path: &Path, may_create: bool, durability: Durability) -> Result<Connection, Fault> {
     // SQLite would take the log beside an empty index for a stale one, and remove it.
     let is_there = path.metadata().is_ok_and(|metadata| metadata.len() > 0);
     if !is_there && !may_create {
@@ -44,18 +46,9 @@ pub(in super::super) fn open(path: &Path, may_create: bool) -> Result<Connection
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    match version {
-        VERSION => {}
-        0 if may_create => {}
-        0 => return Err(missing(path).into()),
-        newer => {
-            return Err(Fault::Other(Error::unsupported(format!(
-                "the index \u{2018}{}\u{2019} is of version {newer}, and this larder knows versions up to {VERSION}: \
-                 run the larder that wrote it, or a newer one",
-                path.display()
-            ))));
-        }
+    match version(&connection)? {
+        0 if !may_create => return Err(missing(path).into()),
+        version => refuse_newer(path, version)?,
     }
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
@@ -65,28 +58,58 @@ pub(in super::super) fn open(path: &Path, may_create: bool) -> Result<Connection
             path.display()
         ))));
     }
-    // A commit syncs the log. It goes to the index, with another sync, each 16 MiB; larger than SQLite's own 4 MiB,
-    // since values come through it.
+    // FULL: a commit syncs the log. NORMAL: the log is synced before it goes to the index, and so never out of order.
+    connection.execute_batch(match durability {
+        Durability::Strict => "PRAGMA synchronous = FULL;",
+        Durability::Relaxed => "PRAGMA synchronous = NORMAL;",
+        Durability::None => "PRAGMA synchronous = OFF;",
+    })?;
+    // The log goes to the index, with another sync, each 16 MiB; larger than SQLite's own 4 MiB, since values come
+    // through it.
     connection.execute_batch(
-        "PRAGMA synchronous = FULL;
-         PRAGMA fullfsync = ON;
+        "PRAGMA fullfsync = ON;
          PRAGMA wal_autocheckpoint = 4096;
          PRAGMA journal_size_limit = 67108864;
          PRAGMA cell_size_check = ON;
          PRAGMA trusted_schema = OFF;",
     )?;
-    if version == 0 {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(TABLES)?;
+    migrate(&mut connection, MIGRATIONS)?;
+    Ok(connection)
+}
+
+/// Takes the steps that the tables have not taken yet, each in a transaction: a crash leaves the version before or after.
+fn migrate(connection: &mut Connection, migrations: &[&str]) -> Result<(), Fault> {
+    let taken = usize::try_from(version(connection)?).unwrap_or(0);
+    for (step, migration) in migrations.iter().enumerate().skip(taken) {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", step as i64 + 1)?;
         transaction.commit()?;
     }
-    Ok(connection)
+    Ok(())
+}
+
+/// The version of the tables, in SQLite's `user_version`; 0 if there are none yet.
+fn version(connection: &Connection) -> Result<i64, Fault> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+fn refuse_newer(path: &Path, version: i64) -> Result<()> {
+    let known = MIGRATIONS.len();
+    if usize::try_from(version).is_ok_and(|version| version <= known) {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!(
+        "the index \u{2018}{}\u{2019} is of version {version}, and this larder knows versions up to {known}: run the larder \
+         that wrote it, or a newer one",
+        path.display()
+    )))
 }
 
 fn missing(path: &Path) -> Error {
     Error::corrupt(format!(
-        "the index \u{2018}{}\u{2019} is missing or empty, and bodies of objects are there: restore it from a backup; \
-         nothing was changed",
+        "the index \u{2018}{}\u{2019} is missing or empty, and bodies of objects are there: restore it from a backup, or \
+         make a new one of them with larder store rebuild; nothing was changed",
         path.display()
     ))
 }
@@ -118,4 +141,38 @@ pub(in super::super) fn body_generations(
         .prepare_cached("SELECT generation FROM objects WHERE inlined = 0 AND generation BETWEEN ?1 AND ?2")?;
     let rows = statement.query_map([range.start(), range.end()], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: &str = "ALTER TABLE totals ADD COLUMN parts INTEGER NOT NULL DEFAULT 7";
+
+    fn parts(connection: &Connection) -> rusqlite::Result<i64> {
+        connection.query_row("SELECT parts FROM totals", [], |row| row.get(0))
+    }
+
+    #[test]
+    fn an_older_index_takes_the_steps_that_it_lacks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.sqlite");
+        let mut connection = open(&path, true, Durability::Strict).unwrap();
+        assert_eq!(version(&connection).unwrap(), 1);
+        migrate(&mut connection, &[TABLES, SECOND]).unwrap();
+        assert_eq!((version(&connection).unwrap(), parts(&connection)), (2, Ok(7)));
+        migrate(&mut connection, &[TABLES, SECOND]).unwrap();
+        assert_eq!(version(&connection).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_step_that_fails_half_way_leaves_the_version_before() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let half_way = format!("{SECOND}; INSERT INTO nowhere VALUES (1)");
+        assert!(migrate(&mut connection, &[TABLES, &half_way]).is_err());
+        assert_eq!(version(&connection).unwrap(), 1);
+        assert!(parts(&connection).is_err());
+        migrate(&mut connection, &[TABLES, SECOND]).unwrap();
+        assert_eq!((version(&connection).unwrap(), parts(&connection)), (2, Ok(7)));
+    }
 }

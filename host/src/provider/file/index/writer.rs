@@ -1,22 +1,28 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
+use super::log::Log;
 use super::row::Located;
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Checksum, ETag, Key, StorageMetadata};
 use crate::provider::file::fault::Fault;
-use crate::provider::file::layout::{Generation, Layout, sync_folder};
+use crate::provider::file::layout::{Generation, Layout};
 use crate::provider::file::reaper::{Reaper, Temporary};
 use crate::provider::{Condition, StoreOptions};
 
 /// The most changes that are committed together.
 const MAX_BATCH: usize = 1024;
+
+/// How long a commit waits for its sync where commits are not synced themselves.
+const SYNC_AFTER: Duration = Duration::from_secs(1);
 
 /// A change of one object.
 #[derive(Debug)]
@@ -31,7 +37,7 @@ pub(in super::super) enum Change {
 pub(in super::super) enum Place {
     /// Here: they go into the index.
     Inline(Bytes),
-    /// In this file, whole and synced.
+    /// In this file, whole and synced; the folder that it goes to is [ready](Layout::prepare).
     File(Temporary),
 }
 
@@ -49,11 +55,16 @@ pub(in super::super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
-    pub(in super::super) fn start(connection: Connection, layout: Arc<Layout>, reaper: Reaper) -> Result<Self> {
+    /// Starts the thread. With a log, it syncs that at most a second after a commit.
+    pub(in super::super) fn start(
+        connection: Connection,
+        log: Option<Log>,
+        layout: Arc<Layout>,
+        reaper: Reaper,
+    ) -> Result<Self> {
         let (commands, received) = mpsc::channel();
         connection.set_prepared_statement_cache_capacity(32);
-        let committer = Committer { connection, layout, reaper, broken: None };
+        let committer = Committer { connection, log, unsynced: None, layout, reaper, broken: None };
         let thread = thread::Builder::new()
             .name("larder-index".into())
             .spawn(move || committer.run(&received))
@@ -61,7 +72,7 @@ impl Writer {
         Ok(Self { commands: Some(commands), thread: Some(thread) })
     }
 
-    /// Carries out a change and waits until it is durable. Returns the object's metadata: the new one, or of what was
+    /// Carries out a change and waits until it is committed. Returns the object's metadata: the new one, or of what was
     /// deleted.
     pub(in super::super) async fn change(&self, change: Change) -> Result<StorageMetadata> {
         let gone = || Error::internal("the thread that writes the index has ended: restart larder");
@@ -86,10 +97,21 @@ impl Drop for Writer {
 
 struct Committer {
     connection: Connection,
+    /// What is to be synced after commits, if they do not sync it themselves.
+    log: Option<Log>,
+    /// What was committed and not synced yet.
+    unsynced: Option<Unsynced>,
     layout: Arc<Layout>,
     reaper: Reaper,
     /// Why nothing is written any more.
     broken: Option<Error>,
+}
+
+/// Commits that a loss of power may still take back.
+struct Unsynced {
+    due: Instant,
+    /// Bodies that the index would refer to again.
+    outdated: Vec<PathBuf>,
 }
 
 /// What changes come to beside the index.
@@ -107,7 +129,7 @@ struct Effects {
 
 impl Committer {
     fn run(mut self, received: &mpsc::Receiver<Command>) {
-        while let Ok(first) = received.recv() {
+        while let Some(first) = self.next(received) {
             let batch = std::iter::once(first).chain(received.try_iter()).take(MAX_BATCH);
             let (changes, replies): (Vec<_>, Vec<_>) = batch.map(|Command { change, reply }| (change, reply)).unzip();
             let results = match self.commit(changes) {
@@ -118,6 +140,31 @@ impl Committer {
                 // Whoever asked may have gone away; the change holds all the same.
                 let _ = reply.send(result);
             }
+        }
+        self.sync();
+    }
+
+    /// The next command, or `None` after the last one. Syncs when it is time to.
+    fn next(&mut self, received: &mpsc::Receiver<Command>) -> Option<Command> {
+        while let Some(Unsynced { due, .. }) = &self.unsynced {
+            match due.checked_duration_since(Instant::now()).map(|left| received.recv_timeout(left)) {
+                Some(Ok(command)) => return Some(command),
+                Some(Err(RecvTimeoutError::Disconnected)) => return None,
+                Some(Err(RecvTimeoutError::Timeout)) | None => self.sync(),
+            }
+        }
+        received.recv().ok()
+    }
+
+    /// Makes all commits survive a loss of power. Only then what they made needless may be removed.
+    fn sync(&mut self) {
+        let (Some(log), Some(unsynced)) = (&self.log, self.unsynced.take()) else { return };
+        if self.broken.is_some() {
+            return;
+        }
+        match log.sync() {
+            Ok(()) => unsynced.outdated.into_iter().for_each(|body| self.reaper.remove(body)),
+            Err(error) => self.broken = Some(broken(&error)),
         }
     }
 
@@ -144,7 +191,10 @@ impl Committer {
             results.push(result.map_err(|fault| fault.at(&index)));
         }
         // The names of the bodies must last before anything refers to them.
-        effects.folders.iter().try_for_each(|folder| sync_folder(folder))?;
+        if let Err(error) = effects.folders.iter().try_for_each(|folder| self.layout.sync_folder(folder)) {
+            self.broken = Some(broken(&error));
+            return Err(error);
+        }
         effects.count(&transaction).map_err(|fault| fault.at(&index))?;
         if let Err(error) = transaction.commit() {
             let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
@@ -152,18 +202,26 @@ impl Committer {
             if !full {
                 // After a failed sync nobody knows what the disk holds: a restart may find this commit or not. Until
                 // then the bodies of both outcomes must stay.
-                tracing::error!(%error, "the index could not be synced: nothing more is written until a restart");
-                self.broken = Some(Error::unavailable(format!(
-                    "nothing can be stored until larder is restarted, since the index could not be synced: {error}"
-                )));
+                self.broken = Some(broken(&error));
                 effects.placed.into_iter().for_each(Temporary::keep);
             }
             return Err(error);
         }
         effects.placed.into_iter().for_each(Temporary::keep);
-        effects.outdated.into_iter().for_each(|body| self.reaper.remove(body));
+        if self.log.is_some() {
+            let due = Instant::now() + SYNC_AFTER;
+            self.unsynced.get_or_insert(Unsynced { due, outdated: Vec::new() }).outdated.extend(effects.outdated);
+        } else {
+            effects.outdated.into_iter().for_each(|body| self.reaper.remove(body));
+        }
         Ok(results)
     }
+}
+
+/// Why nothing is written any more after a failed sync: a later one may succeed although the disk lost what it was for.
+fn broken(error: &Error) -> Error {
+    tracing::error!(%error, "a sync has failed: nothing more is written until a restart");
+    Error::unavailable(format!("nothing can be stored until larder is restarted, since a sync has failed: {error}"))
 }
 
 impl Effects {
@@ -205,7 +263,6 @@ impl Effects {
             }
             Place::File(mut body) => {
                 let path = layout.body(new.generation);
-                layout.create_body_folder(&path)?;
                 self.folders.extend(path.parent().map(PathBuf::from));
                 body.rename(path)?;
                 self.placed.push(body);

@@ -1,3 +1,5 @@
+mod durability;
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -5,21 +7,25 @@ use futures::StreamExt;
 use tempfile::TempDir;
 
 use super::*;
-use crate::contract::{self, Options, Part, provider::Subject};
+use crate::contract::provider::Subject;
 
 const LARGE: usize = 300 * 1024;
 
-struct Files(TempDir);
+struct Files(TempDir, Durability);
 
 #[async_trait]
 impl Subject for Files {
     async fn open(&self, home: &str) -> Result<Arc<dyn StorageProvider>> {
-        Ok(Arc::new(FileStorageProvider::open(&self.0.path().join(home))?))
+        Ok(Arc::new(FileStorageProvider::open(&self.0.path().join(home), &FileOptions { durability: self.1 })?))
     }
 
     fn is_persistent(&self) -> bool {
         true
     }
+}
+
+fn open(path: &Path) -> Result<FileStorageProvider> {
+    FileStorageProvider::open(path, &FileOptions::default())
 }
 
 fn key(text: &str) -> Key {
@@ -36,7 +42,7 @@ async fn get(store: &FileStorageProvider, name: &str) -> Result<Bytes> {
 
 /// All files of bodies.
 fn bodies(folder: &TempDir) -> Vec<PathBuf> {
-    let layout = Layout::create(folder.path()).unwrap();
+    let layout = Layout::existing(folder.path());
     let folders = layout.bodies_by_folder().unwrap();
     folders.flat_map(|folder| folder.unwrap().generations).map(|generation| layout.body(generation)).collect()
 }
@@ -52,17 +58,10 @@ fn is_corrupt<T>(result: Result<T>) -> bool {
     matches!(result, Err(Error::Corrupt { .. }))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn files_keep_every_promise() {
-    let files = Part::Provider(Arc::new(Files(tempfile::tempdir().unwrap())));
-    let report = contract::check("file", &files, &Options::default()).await;
-    assert_eq!(report.counts().kept, report.outcomes.len(), "{report}");
-}
-
 #[tokio::test]
 async fn a_flipped_bit_anywhere_in_a_body_file_is_corrupt() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStorageProvider::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     put(&store, "k", vec![7; LARGE]).await.unwrap();
     let [path] = bodies(&folder).try_into().unwrap();
     let length = fs::metadata(&path).unwrap().len() as usize;
@@ -80,7 +79,7 @@ async fn a_flipped_bit_anywhere_in_a_body_file_is_corrupt() {
 #[tokio::test]
 async fn a_flipped_bit_is_corrupt_in_the_range_that_holds_it() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStorageProvider::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     put(&store, "k", vec![7; LARGE]).await.unwrap();
     damage(&bodies(&folder)[0], |bytes| bytes[70_000] ^= 1);
     let read = async |start, end| {
@@ -96,7 +95,7 @@ async fn a_flipped_bit_is_corrupt_in_the_range_that_holds_it() {
 #[tokio::test]
 async fn a_flipped_bit_ends_a_stream_with_corrupt() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStorageProvider::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     put(&store, "k", vec![7; 3 << 20]).await.unwrap();
     damage(&bodies(&folder)[0], |bytes| bytes[2 << 20] ^= 1);
     let pieces: Vec<_> = store.retrieve(&key("k"), None).await.unwrap().body.into_stream().collect().await;
@@ -108,7 +107,7 @@ async fn a_flipped_bit_ends_a_stream_with_corrupt() {
 #[tokio::test]
 async fn a_truncated_swapped_or_lost_body_file_is_corrupt() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStorageProvider::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     put(&store, "k", vec![7; LARGE]).await.unwrap();
     put(&store, "other", vec![7; LARGE]).await.unwrap();
     let mut paths = bodies(&folder);
@@ -142,9 +141,9 @@ async fn a_flipped_bit_in_the_index_is_corrupt() {
         "UPDATE objects SET attributes = '{}'",
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let store = FileStorageProvider::open(folder.path()).unwrap();
+        let store = open(folder.path()).unwrap();
         put(&store, "k", "a small value").await.unwrap();
-        let layout = Layout::create(folder.path()).unwrap();
+        let layout = Layout::existing(folder.path());
         Connection::open(layout.index()).unwrap().execute(change, []).unwrap();
         let name = if change.contains("key") { "l" } else { "k" };
         assert!(is_corrupt(get(&store, name).await), "{change}");
@@ -158,7 +157,7 @@ async fn a_flipped_bit_in_the_index_is_corrupt() {
 #[tokio::test]
 async fn orphans_are_removed_at_opening_and_objects_are_not() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStorageProvider::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     put(&store, "k", vec![7; LARGE]).await.unwrap();
     let [path] = bodies(&folder).try_into().unwrap();
     drop(store);
@@ -169,7 +168,7 @@ async fn orphans_are_removed_at_opening_and_objects_are_not() {
     for left in [&orphan, &far, &temporary] {
         fs::copy(&path, left).unwrap();
     }
-    let store = FileStorageProvider::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     assert!(!orphan.exists() && !far.exists() && !temporary.exists() && path.exists());
     assert_eq!(get(&store, "k").await.unwrap(), vec![7; LARGE]);
 }
@@ -177,7 +176,7 @@ async fn orphans_are_removed_at_opening_and_objects_are_not() {
 #[tokio::test]
 async fn replaced_and_deleted_bodies_are_removed() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStorageProvider::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     for name in ["a", "b", "c"] {
         put(&store, name, vec![1; LARGE]).await.unwrap();
     }
@@ -194,12 +193,12 @@ async fn replaced_and_deleted_bodies_are_removed() {
 #[tokio::test]
 async fn a_second_opener_is_refused_and_told_the_folder() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStorageProvider::open(folder.path()).unwrap();
-    let error = FileStorageProvider::open(folder.path()).unwrap_err();
+    let store = open(folder.path()).unwrap();
+    let error = open(folder.path()).unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
     drop(store);
-    FileStorageProvider::open(folder.path()).unwrap();
+    open(folder.path()).unwrap();
 }
 
 #[test]
@@ -208,7 +207,7 @@ fn a_folder_below_a_file_is_refused_with_a_way_out() {
     let file = folder.path().join("file");
     fs::write(&file, "x").unwrap();
     for path in [file.join("below"), file] {
-        let error = FileStorageProvider::open(&path).unwrap_err();
+        let error = open(&path).unwrap_err();
         assert!(matches!(error, Error::InvalidInput { .. }), "{error:?}");
         assert!(error.to_string().contains("choose another folder"), "{error}");
     }
@@ -217,27 +216,27 @@ fn a_folder_below_a_file_is_refused_with_a_way_out() {
 #[tokio::test]
 async fn a_lost_index_is_never_taken_for_an_empty_store() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FileStorageProvider::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     put(&store, "k", vec![7; LARGE]).await.unwrap();
     drop(store);
     let index = folder.path().join("index.sqlite");
     let away = folder.path().join("away");
     fs::rename(&index, &away).unwrap();
     for _ in 0..2 {
-        assert!(is_corrupt(FileStorageProvider::open(folder.path())));
+        assert!(is_corrupt(open(folder.path())));
     }
     fs::rename(&away, &index).unwrap();
-    let store = FileStorageProvider::open(folder.path()).unwrap();
+    let store = open(folder.path()).unwrap();
     assert_eq!(get(&store, "k").await.unwrap(), vec![7; LARGE]);
 }
 
 #[test]
 fn the_index_of_a_newer_larder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    drop(FileStorageProvider::open(folder.path()).unwrap());
+    drop(open(folder.path()).unwrap());
     let index = folder.path().join("index.sqlite");
     Connection::open(&index).unwrap().execute_batch("PRAGMA user_version = 2").unwrap();
-    let error = FileStorageProvider::open(folder.path()).unwrap_err();
+    let error = open(folder.path()).unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
     assert!(error.to_string().contains("version 2"), "{error}");
 }
@@ -268,7 +267,7 @@ async fn a_full_disk_is_exhausted_and_leaves_the_old_object() {
         return;
     };
     fs::write(folder.path().join("reserve"), vec![0; 1 << 20]).unwrap();
-    let store = FileStorageProvider::open(&folder.path().join("store")).unwrap();
+    let store = open(&folder.path().join("store")).unwrap();
     put(&store, "large", vec![1; LARGE]).await.unwrap();
     put(&store, "small", "old").await.unwrap();
     for (name, size) in [("large", 16 << 20), ("new", 16 << 20)] {
