@@ -71,8 +71,16 @@ impl<C: Codec> Coded<C> {
     }
 
     async fn part_of(&self, key: &Key, etag: &ETag, range: Range<u64>) -> Result<Object> {
-        let object = self.inner.retrieve(key, Some(ByteRange::between(range.start, range.end)?)).await?;
-        if object.metadata.etag == *etag { Ok(object) } else { Err(replaced(key)) }
+        match self.inner.retrieve(key, Some(ByteRange::between(range.start, range.end)?)).await {
+            Ok(object) if object.metadata.etag == *etag => Ok(object),
+            Ok(_) => Err(replaced(key)),
+            // The range is one of stored bytes, which callers know nothing of.
+            Err(Error::RangeNotSatisfiable { .. }) if self.inner.metadata(key).await?.etag != *etag => {
+                Err(replaced(key))
+            }
+            Err(Error::RangeNotSatisfiable { .. }) => Err(of_object(key, Error::corrupt("it is too short"))),
+            Err(error) => Err(error),
+        }
     }
 
     /// What callers see of an inner object.
