@@ -1,0 +1,240 @@
+//! A loss of power: what a disk may hold that was told so much and asked to sync so little.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tokio::runtime::Runtime;
+
+use crate::child::{Child, Ended, Trouble};
+use crate::folder;
+use crate::model::{self, Setup};
+
+/// A record of the disk's log.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) letter: u8,
+    position: u64,
+    path: String,
+    data: Vec<u8>,
+}
+
+/// The records of a log, whose last one may be cut off.
+pub(crate) fn records(log: &Path) -> Vec<Record> {
+    let bytes = fs::read(log).unwrap_or_default();
+    let mut rest = &bytes[..];
+    let mut records = Vec::new();
+    while let Some((&letter, after)) = rest.split_first() {
+        let Some((numbers, after)) = after.split_at_checked(24) else { break };
+        let [position, first, second] = numbers.as_chunks::<8>().0 else { break };
+        let (first, second) = (u64::from_le_bytes(*first) as usize, u64::from_le_bytes(*second) as usize);
+        let Some((texts, after)) = after.split_at_checked(first + second) else { break };
+        let (path, data) = texts.split_at(first);
+        let path = String::from_utf8(path.to_vec()).expect("a path of ours");
+        records.push(Record { letter, position: u64::from_le_bytes(*position), path, data: data.to_vec() });
+        rest = after;
+    }
+    records
+}
+
+/// What a file holds for certain, and what was done to it since it was last synced.
+#[derive(Clone, Default)]
+struct FileState {
+    synced: Vec<u8>,
+    since: Vec<Write>,
+}
+
+#[derive(Clone)]
+enum Write {
+    At(u64, Vec<u8>),
+    Truncated(u64),
+}
+
+/// A change of a name: the file that it names then, if any.
+#[derive(Clone)]
+struct Naming {
+    path: PathBuf,
+    file: Option<usize>,
+}
+
+/// A disk: files without names, and names in folders.
+#[derive(Default)]
+struct Disk {
+    files: Vec<FileState>,
+    /// As the process sees them.
+    names: BTreeMap<PathBuf, usize>,
+    folders: BTreeSet<PathBuf>,
+    /// What is certain of each folder's names, and what happened to them since it was last synced, in order.
+    certain: BTreeMap<PathBuf, usize>,
+    since: BTreeMap<PathBuf, Vec<Naming>>,
+}
+
+impl Disk {
+    fn name(&mut self, path: &str, file: Option<usize>) {
+        let path = PathBuf::from(path);
+        match file {
+            Some(file) => self.names.insert(path.clone(), file),
+            None => self.names.remove(&path),
+        };
+        let parent = path.parent().expect("it lies in a folder").to_owned();
+        self.since.entry(parent).or_default().push(Naming { path, file });
+    }
+
+    fn apply(&mut self, record: &Record) {
+        let file = self.names.get(Path::new(&record.path)).copied();
+        match record.letter {
+            b'C' => {
+                self.files.push(FileState::default());
+                self.name(&record.path, Some(self.files.len() - 1));
+            }
+            b'W' => {
+                // Of files that were opened before they were renamed the log has the old name.
+                if let Some(file) = file {
+                    self.files[file].since.push(Write::At(record.position, record.data.clone()));
+                }
+            }
+            b'T' => {
+                if let Some(file) = file {
+                    self.files[file].since.push(Write::Truncated(record.position));
+                }
+            }
+            b'S' => match file {
+                Some(file) => {
+                    let state = &mut self.files[file];
+                    let writes = std::mem::take(&mut state.since);
+                    writes.iter().for_each(|write| write.apply(&mut state.synced));
+                }
+                None => {
+                    for naming in self.since.remove(Path::new(&record.path)).unwrap_or_default() {
+                        naming.apply(&mut self.certain);
+                    }
+                }
+            },
+            b'R' => {
+                let to = String::from_utf8(record.data.clone()).expect("a path of ours");
+                self.name(&record.path, None);
+                self.name(&to, file);
+            }
+            b'U' => self.name(&record.path, None),
+            // Folders are made at the beginning, and a name in one that was not synced would be lost with it: the folder
+            // of a name that is certain is there.
+            b'M' => {
+                self.folders.insert(PathBuf::from(&record.path));
+            }
+            _ => {}
+        }
+    }
+
+    /// Writes down what may be left: names up to some moment in each folder, and any of the writes to a file that was not
+    /// synced since.
+    fn leave(&self, root: &Path, to: &Path, random: &mut Random) {
+        let mut names = self.certain.clone();
+        for namings in self.since.values() {
+            let kept = random.below(namings.len() as u64 + 1) as usize;
+            namings[..kept].iter().for_each(|naming| naming.apply(&mut names));
+        }
+        let place = |path: &Path| to.join(path.strip_prefix(root).expect("it lies below the root"));
+        fs::create_dir_all(to).expect("a folder");
+        for folder in &self.folders {
+            fs::create_dir_all(place(folder)).expect("a folder");
+        }
+        for (path, file) in names {
+            let FileState { synced, since } = &self.files[file];
+            let mut bytes = synced.clone();
+            // Most often a disk keeps the first of what it was told; it need not.
+            let (in_order, kept) = (random.below(2) == 0, random.below(since.len() as u64 + 1) as usize);
+            for (number, write) in since.iter().enumerate() {
+                if if in_order { number < kept } else { random.below(2) == 0 } {
+                    write.torn(random).apply(&mut bytes);
+                }
+            }
+            let path = place(&path);
+            fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("a folder");
+            fs::write(path, bytes).expect("there is room");
+        }
+    }
+}
+
+impl Naming {
+    fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
+        match self.file {
+            Some(file) => names.insert(self.path.clone(), file),
+            None => names.remove(&self.path),
+        };
+    }
+}
+
+impl Write {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::At(position, data) => {
+                let end = *position as usize + data.len();
+                if bytes.len() < end {
+                    bytes.resize(end, 0);
+                }
+                bytes[*position as usize..end].copy_from_slice(data);
+            }
+            Self::Truncated(len) => bytes.resize(*len as usize, 0),
+        }
+    }
+
+    /// The write as a disk may have done it that works in sectors.
+    fn torn(&self, random: &mut Random) -> Self {
+        const SECTOR: usize = 512;
+        match self {
+            Self::At(position, data) if data.len() > SECTOR && random.below(4) == 0 => {
+                let sectors = random.below((data.len() / SECTOR) as u64 + 1) as usize;
+                Self::At(*position, data[..sectors * SECTOR].to_vec())
+            }
+            write => write.clone(),
+        }
+    }
+}
+
+/// Pseudo-random numbers: xorshift64*, from Vigna, 2016.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) % limit
+    }
+}
+
+/// Runs a workload once, loses power so often at moments of it, and sees each time that what was acknowledged is there.
+/// Returns how often that was.
+pub(crate) fn losses(runtime: &Runtime, setup: Setup, seed: u64, times: usize) -> usize {
+    let home = folder();
+    assert_eq!(Child::new(home.path(), setup, seed).run(0, Trouble::Kill), Ended::Itself);
+    let records = records(&home.path().join("log"));
+    let root = home.path().join("store");
+    let mut random = Random(seed.wrapping_mul(2) + 1);
+    let mut moments: Vec<usize> = (0..times).map(|_| random.below(records.len() as u64 + 1) as usize).collect();
+    moments.sort_unstable();
+    let (mut disk, mut applied) = (Disk::default(), 0);
+    let mut notes = String::new();
+    for moment in moments {
+        for record in &records[applied..moment] {
+            if record.letter == b'N' {
+                notes += std::str::from_utf8(&record.data).expect("our notes");
+            } else {
+                disk.apply(record);
+            }
+        }
+        applied = moment;
+        let left = folder();
+        disk.leave(&root, &left.path().join("store"), &mut random);
+        let mut child = Child::new(left.path(), setup, seed);
+        child.note(&notes);
+        runtime.block_on(async {
+            let provider = setup.open(&left.path().join("store"));
+            let provider = provider.unwrap_or_else(|error| panic!("{setup:?}, seed {seed}, at {moment}: {error}"));
+            for (writer, found) in model::found(&*provider).await.into_iter().enumerate() {
+                child.see(writer, found);
+            }
+        });
+    }
+    times
+}
