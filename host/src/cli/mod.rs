@@ -25,6 +25,7 @@ mod reload;
 mod remove;
 mod serve;
 mod stat;
+mod store;
 mod tag;
 
 use std::ffi::OsString;
@@ -131,6 +132,7 @@ enum Command {
     Remove(remove::Remove),
     Stat(stat::Stat),
     Tag(tag::Tag),
+    Store(store::StoreCommand),
     Plugin(plugin::PluginCommand),
     Cache(cache::CacheCommand),
     Config(config::ConfigCommand),
@@ -148,6 +150,7 @@ impl Command {
             Self::Remove(remove) => remove.run(context).await,
             Self::Stat(stat) => stat.run(context).await,
             Self::Tag(tag) => tag.run(context).await,
+            Self::Store(store) => store.run(context).await,
             Self::Plugin(plugin) => plugin.run(context).await,
             Self::Cache(cache) => cache.run(context).await,
             Self::Config(config) => config.run(context),

@@ -14,6 +14,7 @@ mod reload;
 mod usage;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -197,6 +198,22 @@ impl Host {
         let mut names: Vec<StoreName> = configured.chain(made).cloned().collect();
         names.sort();
         Ok(names)
+    }
+
+    /// The stores of type `file` and their folders, in order of name: also those that are internal, and those that clients
+    /// made. Nothing is opened, and a host may run.
+    ///
+    /// # Errors
+    /// [`HostError::DataDir`] if the record of what clients made can not be read.
+    pub fn file_stores(config: &Config) -> Result<BTreeMap<StoreName, PathBuf>, HostError> {
+        let catalog = Catalog::open(&config.data_dir)?;
+        let made = client_store(config);
+        let made = catalog.made_by_clients().map(|name| (name, &made));
+        // What the configuration says of a name holds, and so comes last.
+        let files = made.chain(&config.stores).filter(|(_, store)| store.provider_type == StorageType::File);
+        let folders: BTreeMap<_, _> =
+            files.map(|(name, store)| (name.clone(), store.folder(name, &config.data_dir))).collect();
+        Ok(folders)
     }
 
     /// The folder that the host keeps everything in.

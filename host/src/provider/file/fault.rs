@@ -67,9 +67,9 @@ fn of_sqlite(error: &rusqlite::Error, index: &Path) -> Error {
         ErrorCode::SystemIoFailure if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => {
             Error::exhausted(format!("{what}; free some space there"))
         }
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
-            Error::corrupt(format!("{what}; restore the store's folder from a backup"))
-        }
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Error::corrupt(format!(
+            "{what}; restore the store's folder from a backup, or make a new index with larder store rebuild"
+        )),
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen => Error::permission_denied(format!(
             "{what}; let the user that larder runs as read and write this file and its folder"
         )),

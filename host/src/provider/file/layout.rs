@@ -1,6 +1,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -53,41 +54,57 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// How the names of folders begin that hold what a rebuild has put aside.
+    const ASIDE: &str = "before-rebuild-";
+
     /// Makes the folders that are missing, those above the base too, so that they outlast a loss of power.
     pub(super) fn create(base: &Path, durability: Durability) -> Result<Self> {
         let layout = Self { base: base.to_owned(), durability, ready: Mutex::default() };
         for folder in [base, &layout.temporaries(), &layout.bodies()] {
             layout.create_folder(folder)?;
         }
-        // Whoever made it may have been stopped before it was synced.
-        layout.sync_folder(parent(base))?;
+        // Whoever made it may have been stopped before it was synced; it was not larder where larder may not look.
+        match layout.sync_folder(parent(base)) {
+            Err(Error::PermissionDenied { .. }) => {}
+            synced => synced?,
+        }
         layout.sync_folder(base)?;
         Ok(layout)
     }
 
     /// The layout of a folder as it is, which nothing is changed in.
-    #[cfg(test)]
     pub(super) fn existing(base: &Path) -> Self {
         Self { base: base.to_owned(), durability: Durability::Strict, ready: Mutex::default() }
     }
 
     /// Keeps every other process out for as long as the file is open.
     pub(super) fn lock(&self) -> Result<File> {
-        let path = self.base.join("LOCK");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|error| of_io(&error, "could not open", &path))?;
+        let path = self.lock_path();
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        self.try_lock(file.map_err(|error| of_io(&error, "could not open", &path))?)
+    }
+
+    /// The same, also where nothing can be written.
+    pub(super) fn lock_as_it_is(&self) -> Result<File> {
+        match File::open(self.lock_path()) {
+            Ok(file) => self.try_lock(file),
+            Err(_) => self.lock(),
+        }
+    }
+
+    fn try_lock(&self, file: File) -> Result<File> {
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(Error::unavailable(format!(
                 "the folder \u{2018}{}\u{2019} is open in another larder: end that one, or choose another folder",
                 self.base.display()
             ))),
-            Err(TryLockError::Error(error)) => Err(of_io(&error, "could not lock", &path)),
+            Err(TryLockError::Error(error)) => Err(of_io(&error, "could not lock", &self.lock_path())),
         }
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.base.join("LOCK")
     }
 
     /// The provider's folder.
@@ -98,6 +115,23 @@ impl Layout {
     /// The file of the index; SQLite keeps its write-ahead log beside it.
     pub(super) fn index(&self) -> PathBuf {
         self.base.join("index.sqlite")
+    }
+
+    /// A new index that is whole, on its way to take the place of the old one.
+    pub(super) fn rebuilt_index(&self) -> PathBuf {
+        self.base.join("index.rebuilt")
+    }
+
+    /// Where a new index is while it is made.
+    pub(super) fn building_index(&self) -> PathBuf {
+        self.temporaries().join("index.sqlite")
+    }
+
+    /// A folder that is not there yet, for what a rebuild puts aside.
+    pub(super) fn new_aside(&self) -> PathBuf {
+        let free =
+            (1_u64..).map(|number| self.base.join(format!("{}{number}", Self::ASIDE))).find(|path| !path.exists());
+        free.unwrap_or_else(|| self.base.join(Self::ASIDE))
     }
 
     /// Where a body is while it comes.
@@ -136,8 +170,13 @@ impl Layout {
         if self.durability.syncs_files() { sync_folder(folder) } else { Ok(()) }
     }
 
+    /// Makes the names in the provider's own folder survive a loss of power, whatever the store is wanted to survive.
+    pub(super) fn sync_base(&self) -> Result<()> {
+        sync_folder(&self.base)
+    }
+
     /// Makes a folder, and those above it that are missing.
-    fn create_folder(&self, folder: &Path) -> Result<()> {
+    pub(super) fn create_folder(&self, folder: &Path) -> Result<()> {
         let missing: Vec<_> =
             folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).collect();
         for folder in missing.into_iter().rev() {
@@ -156,16 +195,37 @@ impl Layout {
 
     /// Removes what writes that never came to an end have left.
     pub(super) fn clear_temporaries(&self) -> Result<()> {
-        for path in children(&self.temporaries())? {
+        for path in self.temporary_files()? {
             fs::remove_file(&path).map_err(|error| of_io(&error, "could not remove", &path))?;
         }
         Ok(())
     }
 
+    /// What writes that did not come to an end have left, if nobody has the folder open.
+    pub(super) fn temporary_files(&self) -> Result<Vec<PathBuf>> {
+        let folder = self.temporaries();
+        if folder.exists() { children(&folder) } else { Ok(Vec::new()) }
+    }
+
+    /// The files that rebuilds have put aside, by rebuild.
+    pub(super) fn set_aside(&self) -> Result<Vec<Vec<PathBuf>>> {
+        let is_aside = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.starts_with(Self::ASIDE)) && path.is_dir()
+        };
+        children(&self.base)?.iter().filter(|path| is_aside(path)).map(|path| children(path)).collect()
+    }
+
+    /// Whether there is a folder of bodies.
+    pub(super) fn has_bodies(&self) -> bool {
+        self.bodies().exists()
+    }
+
     /// All bodies, folder by folder in no order; files of other names, or at other places, are not larder's.
     pub(super) fn bodies_by_folder(&self) -> Result<impl Iterator<Item = Result<BodyFolder>> + '_> {
         let mut folders = Vec::new();
-        for outer in children(&self.bodies())? {
+        let outer = if self.has_bodies() { children(&self.bodies())? } else { Vec::new() };
+        for outer in outer {
             folders.extend(children(&outer)?);
         }
         Ok(folders.into_iter().map(|path| {
@@ -191,6 +251,13 @@ impl Layout {
 pub(super) struct BodyFolder {
     pub(super) path: PathBuf,
     pub(super) generations: Vec<Generation>,
+}
+
+impl BodyFolder {
+    /// From the least to the greatest generation in it; `None` if it is empty.
+    pub(super) fn range(&self) -> Option<RangeInclusive<Generation>> {
+        Some(*self.generations.iter().min()?..=*self.generations.iter().max()?)
+    }
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {

@@ -1,11 +1,17 @@
 //! The built-in file provider. What lies where is written down in `host/docs/file-format.md`.
 
 mod body;
+mod check;
+mod closed;
 mod durability;
 mod fault;
+mod finding;
 mod index;
 mod layout;
 mod reaper;
+mod rebuild;
+mod replacement;
+mod space;
 
 use std::fmt;
 use std::fs::File;
@@ -19,10 +25,14 @@ use futures::TryStreamExt;
 use rusqlite::Connection;
 
 use self::body::{BodyReader, BodyWriter};
+pub use self::check::{CheckReport, check};
 pub use self::durability::Durability;
+pub use self::finding::{Finding, FindingKind, Watch};
 use self::index::{Change, Located, Log, Place, Readers, Value, Writer};
 use self::layout::{Generation, Layout};
 use self::reaper::{Reaper, ReaperThread, Temporary};
+pub use self::rebuild::{OldIndex, RebuildReport, plan_rebuild, rebuild};
+pub use self::space::{Space, space};
 use super::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteRange, ByteStream, Checksum, ETag, Key, Object, StorageMetadata};
@@ -80,6 +90,7 @@ impl FileStorageProvider {
         let durability = options.durability;
         let layout = Arc::new(Layout::create(base_path, durability)?);
         let lock = layout.lock()?;
+        replacement::finish(&layout)?;
         layout.clear_temporaries()?;
         let index = layout.index();
         let has_bodies = layout.bodies_by_folder()?.next().is_some();
@@ -249,11 +260,9 @@ fn collect_orphans(connection: &Connection, layout: &Layout) -> Result<Generatio
     let mut last = index::last_generation(connection).map_err(|fault| fault.at(&index))?;
     for folder in layout.bodies_by_folder()? {
         let folder = folder?;
-        let (Some(least), Some(greatest)) = (folder.generations.iter().min(), folder.generations.iter().max()) else {
-            continue;
-        };
-        last = last.max(*greatest);
-        let known = index::body_generations(connection, *least..=*greatest).map_err(|fault| fault.at(&index))?;
+        let Some(range) = folder.range() else { continue };
+        last = last.max(*range.end());
+        let known = index::body_generations(connection, range).map_err(|fault| fault.at(&index))?;
         for orphan in folder.generations.iter().filter(|generation| !known.contains(generation)) {
             let path = layout.body(*orphan);
             std::fs::remove_file(&path).map_err(|error| fault::of_io(&error, "could not remove", &path))?;

@@ -11,6 +11,9 @@ pub(super) const TABLE_ENTRY: u64 = 8;
 /// How many bytes the trailer has: the last ones of the file.
 pub(super) const TRAILER: usize = 32;
 
+/// The longest head that is read: that of a key of 1 KiB and attributes of 8 MiB has less.
+pub(super) const MAX_HEAD: u64 = 16 * 1024 * 1024;
+
 const MAGIC: [u8; 8] = *b"larder\r\n";
 const VERSION: u16 = 1;
 
@@ -23,7 +26,8 @@ pub(super) fn table_size(size: u64) -> u64 {
 pub(super) fn footer(generation: Generation, metadata: &StorageMetadata) -> Result<Vec<u8>> {
     let mut footer = serde_json::to_vec(metadata)
         .map_err(|error| Error::internal(format!("could not write down the metadata of an object: {error}")))?;
-    let head = u32::try_from(footer.len()).map_err(|_| Error::too_large("the metadata of an object is over 4 GiB"))?;
+    let head = u32::try_from(footer.len()).ok().filter(|head| u64::from(*head) <= MAX_HEAD);
+    let head = head.ok_or_else(|| Error::too_large("the metadata of an object is over 16 MiB"))?;
     let mut fields = Vec::with_capacity(TRAILER - 8);
     fields.extend(generation.0.to_le_bytes());
     fields.extend(head.to_le_bytes());

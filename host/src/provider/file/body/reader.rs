@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use futures::stream;
 
-use super::format::{BLOCK, TABLE_ENTRY, TRAILER, Trailer, table_size};
+use super::format::{BLOCK, MAX_HEAD, TABLE_ENTRY, TRAILER, Trailer, table_size};
 use crate::error::{Error, Result};
 use crate::object::{Body, Checksum, Hasher, StorageMetadata};
 use crate::provider::file::blocking;
@@ -15,6 +15,9 @@ use crate::provider::file::layout::Generation;
 
 /// How many bytes of a stream are read at a time: whole blocks.
 const PIECE: u64 = 4 * BLOCK;
+
+/// How many bytes are read at the end of a file at once: most heads, and the trailer.
+const TAIL: u64 = 4096;
 
 /// Reads a body from its file, and returns no byte that is not the one stored. All of its functions block.
 #[derive(Debug)]
@@ -41,28 +44,45 @@ impl BodyReader {
         Ok(Some(reader))
     }
 
+    /// Opens a body by what its file says of itself.
+    pub(in super::super) fn open_described(path: &Path, generation: Generation) -> Result<Self> {
+        let file = File::open(path).map_err(|error| of_io(&error, "could not open", path))?;
+        let length = file.metadata().map_err(|error| of_io(&error, "could not read", path))?.len();
+        let metadata = describe(&file, length, generation).map_err(|why| match why {
+            NoBody::Unreadable(error) => of_io(&error, "could not read", path),
+            NoBody::Damaged(why) => {
+                Error::corrupt(format!("\u{2018}{}\u{2019} is no whole body: {why}", path.display()))
+            }
+        })?;
+        Ok(Self { file, path: path.to_owned(), metadata })
+    }
+
+    /// The object, as the index says or else the file.
+    pub(in super::super) fn metadata(&self) -> &StorageMetadata {
+        &self.metadata
+    }
+
+    /// Holds all bytes against their checksums; `read` is told how many were read.
+    pub(in super::super) fn verify(self, mut read: impl FnMut(u64)) -> Result<()> {
+        let range = 0..self.metadata.size;
+        let mut rest = (!range.is_empty()).then(|| Rest::new(self, range));
+        while let Some(some) = rest {
+            let (piece, left) = some.next()?;
+            read(piece.len() as u64);
+            rest = left;
+        }
+        Ok(())
+    }
+
     /// Holds head and trailer against the index: that this is the file of this write, and complete.
     fn check_footer(&mut self, generation: Generation) -> Result<()> {
         let length = self.file.metadata().map_err(|error| self.failure(&error))?.len();
-        let body = self.metadata.size + table_size(self.metadata.size);
-        let Some(footer) = length.checked_sub(body).filter(|footer| *footer >= TRAILER as u64) else {
-            return Err(self.corrupt("it is too short"));
-        };
-        if footer > u64::from(u32::MAX) + TRAILER as u64 {
-            return Err(self.corrupt("it is too long"));
-        }
-        let footer = self.read_at(body..length)?;
-        let (head, trailer) = footer.split_at(footer.len() - TRAILER);
-        let mut last = [0; TRAILER];
-        last.copy_from_slice(trailer);
-        let trailer = Trailer::parse(last).map_err(|why| self.corrupt(&why))?;
-        if trailer.head != head.len() as u64 {
-            return Err(self.corrupt("it does not have the length that it says"));
-        }
-        let found = trailer.open(head).map_err(|why| self.corrupt(&why))?;
+        let found = describe(&self.file, length, generation).map_err(|why| match why {
+            NoBody::Unreadable(error) => self.failure(&error),
+            NoBody::Damaged(why) => self.corrupt(&why),
+        })?;
         let StorageMetadata { key, size, checksum, etag, .. } = &self.metadata;
-        let same = (trailer.generation, &found.key, found.size, found.checksum, &found.etag)
-            == (generation, key, *size, *checksum, etag);
+        let same = (&found.key, found.size, found.checksum, &found.etag) == (key, *size, *checksum, etag);
         if same { Ok(()) } else { Err(self.corrupt("it holds another object than the index says")) }
     }
 
@@ -120,10 +140,52 @@ impl BodyReader {
     }
 }
 
+/// Why a file is no body.
+enum NoBody {
+    Unreadable(io::Error),
+    Damaged(String),
+}
+
+/// The metadata in the head of a body of this length, which is whole as far as its length and its head tell.
+fn describe(mut file: &File, length: u64, generation: Generation) -> Result<StorageMetadata, NoBody> {
+    let damaged = |why: &str| NoBody::Damaged(why.to_owned());
+    let too_short = || damaged("it is too short");
+    let mut read = |start: u64, bytes: &mut [u8]| {
+        file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(bytes)).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => too_short(),
+            _ => NoBody::Unreadable(error),
+        })
+    };
+    let end = length.checked_sub(TRAILER as u64).ok_or_else(too_short)?;
+    // At most `TAIL`.
+    let mut tail = vec![0; length.min(TAIL) as usize];
+    read(length - tail.len() as u64, &mut tail)?;
+    let trailer = *tail.last_chunk::<TRAILER>().ok_or_else(too_short)?;
+    let trailer = Trailer::parse(trailer).map_err(NoBody::Damaged)?;
+    if trailer.head > MAX_HEAD {
+        return Err(damaged("its description is too long to be one"));
+    }
+    let start = end.checked_sub(trailer.head).ok_or_else(too_short)?;
+    // At most `MAX_HEAD`.
+    let head = trailer.head as usize;
+    if head + TRAILER > tail.len() {
+        tail.resize(head + TRAILER, 0);
+        read(start, &mut tail)?;
+    }
+    let head = &tail[tail.len() - TRAILER - head..tail.len() - TRAILER];
+    let metadata = trailer.open(head).map_err(NoBody::Damaged)?;
+    if metadata.size.checked_add(table_size(metadata.size)) != Some(start) {
+        return Err(damaged("it does not have the length that it says"));
+    }
+    if trailer.generation != generation {
+        return Err(damaged("it is the body of another write"));
+    }
+    Ok(metadata)
+}
+
 /// These bytes of the object in pieces, one of them read ahead: half a mebibyte of memory, however long the object is.
 pub(in super::super) fn stream(reader: BodyReader, range: Range<u64>) -> Body {
-    let whole = (range == (0..reader.metadata.size)).then(Checksum::hasher);
-    let rest = Rest { reader, range, whole };
+    let rest = Rest::new(reader, range);
     Body::stream(stream::try_unfold(Some(rest.read_ahead()), |coming| async {
         let Some(coming) = coming else { return Ok(None) };
         let (piece, rest) = coming.await?;
@@ -141,6 +203,11 @@ struct Rest {
 }
 
 impl Rest {
+    fn new(reader: BodyReader, range: Range<u64>) -> Self {
+        let whole = (range == (0..reader.metadata.size)).then(Checksum::hasher);
+        Self { reader, range, whole }
+    }
+
     /// Starts to read the next piece.
     fn read_ahead(self) -> impl Future<Output = Result<(Bytes, Option<Self>)>> + Send {
         blocking(move || self.next())

@@ -38,9 +38,18 @@ impl Log {
 }
 
 /// Where SQLite keeps the log of an index.
-fn log_path(index: &Path) -> PathBuf {
+pub(in super::super) fn log_path(index: &Path) -> PathBuf {
+    beside(index, "-wal")
+}
+
+/// Where SQLite keeps what several connections share; worthless when there is none.
+pub(in super::super) fn shared_memory_path(index: &Path) -> PathBuf {
+    beside(index, "-shm")
+}
+
+fn beside(index: &Path, suffix: &str) -> PathBuf {
     let mut path = index.as_os_str().to_owned();
-    path.push("-wal");
+    path.push(suffix);
     path.into()
 }
 

@@ -4,10 +4,12 @@ mod log;
 mod readers;
 mod row;
 mod schema;
+mod survey;
 mod writer;
 
-pub(super) use log::{Log, sync_closed};
+pub(super) use log::{Log, log_path, shared_memory_path, sync_closed};
 pub(super) use readers::Readers;
-pub(super) use row::{Located, Value, usage};
-pub(super) use schema::{body_generations, last_generation, open};
+pub(super) use row::{Damaged, Located, Order, Value, scan, usage, write_value};
+pub(super) use schema::{body_generations, close_for_good, last_generation, open, open_temporary, open_unchanged};
+pub(super) use survey::{count, damage, values};
 pub(super) use writer::{Change, Place, Writer};

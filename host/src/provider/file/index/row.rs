@@ -53,20 +53,26 @@ impl Located {
             .optional()?;
         let Some((located, value)) = found else { return Ok(None) };
         let located = located?;
-        let metadata = &located.metadata;
-        let value = match (located.inlined, value.map(Bytes::from)) {
-            (false, _) => Value::InFile,
-            (true, Some(value)) if Checksum::of(&value) == metadata.checksum && value.len() as u64 == metadata.size => {
-                Value::Inlined(value)
-            }
-            (true, _) => {
-                return Err(Fault::Other(Error::corrupt(format!(
-                    "the object \u{2018}{key}\u{2019} is damaged in the index: its bytes do not have their checksum; store \
-                     it again"
-                ))));
-            }
-        };
+        let value = if located.inlined { Value::Inlined(located.proven(value)?) } else { Value::InFile };
         Ok(Some((located, value)))
+    }
+
+    /// The value of an object that has it in the index.
+    pub(in super::super) fn value(&self, connection: &Connection) -> Result<Bytes, Fault> {
+        let mut statement = connection.prepare_cached("SELECT value FROM inlined WHERE generation = ?1")?;
+        self.proven(statement.query_row([self.generation], |row| row.get(0)).optional()?)
+    }
+
+    /// The bytes, if they are those of the object.
+    fn proven(&self, value: Option<Vec<u8>>) -> Result<Bytes, Fault> {
+        let StorageMetadata { key, size, checksum, .. } = &self.metadata;
+        match value {
+            Some(value) if Checksum::of(&value) == *checksum && value.len() as u64 == *size => Ok(value.into()),
+            _ => Err(Fault::Other(Error::corrupt(format!(
+                "the object \u{2018}{key}\u{2019} is damaged in the index: its bytes do not have their checksum; store \
+                 it again"
+            )))),
+        }
     }
 
     /// A page of a listing, as of one moment.
@@ -94,7 +100,7 @@ impl Located {
     }
 
     /// Writes the object down, in place of any other under its key.
-    pub(super) fn write(&self, connection: &Connection) -> Result<(), Fault> {
+    pub(in super::super) fn write(&self, connection: &Connection) -> Result<(), Fault> {
         let Self { metadata, generation, inlined } = self;
         let attributes = attributes_to_text(&metadata.attributes)?;
         let mut statement = connection.prepare_cached(
@@ -167,6 +173,59 @@ impl Located {
         }
         seal.finish().as_u64().cast_signed()
     }
+}
+
+/// Puts the value of a generation in its place.
+pub(in super::super) fn write_value(
+    connection: &Connection,
+    generation: Generation,
+    value: &[u8],
+) -> Result<(), Fault> {
+    connection.prepare_cached("INSERT INTO inlined VALUES (?1, ?2)")?.execute(params![generation, value])?;
+    Ok(())
+}
+
+/// A row that does not have its checksum.
+#[derive(Debug)]
+pub(in super::super) struct Damaged {
+    pub(in super::super) error: Error,
+    /// What it says of itself, of which one may be wrong.
+    pub(in super::super) generation: Option<Generation>,
+    pub(in super::super) etag: Option<String>,
+}
+
+/// In which order of their keys rows are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Order {
+    Ascending,
+    Descending,
+}
+
+/// Hands over every row for as long as `each` says so, also damaged ones. Ends with the fault if a page can not be read.
+pub(in super::super) fn scan(
+    connection: &Connection,
+    order: Order,
+    mut each: impl FnMut(Result<Located, Damaged>) -> bool,
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare(match order {
+        Order::Ascending => concat!("SELECT ", columns!(), " FROM objects o ORDER BY key"),
+        Order::Descending => concat!("SELECT ", columns!(), " FROM objects o ORDER BY key DESC"),
+    })?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let located = Located::from_row(row).map_err(|fault| Damaged {
+            error: match fault {
+                Fault::Other(error) => error,
+                Fault::Sql(error) => Error::corrupt(format!("a row of the index is damaged: {error}")),
+            },
+            generation: row.get(7).ok(),
+            etag: row.get(5).ok(),
+        });
+        if !each(located) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// How much there is, as counted with every change.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::log::log_path;
 use crate::error::{Error, Result};
 use crate::provider::file::durability::Durability;
 use crate::provider::file::fault::Fault;
@@ -112,6 +113,53 @@ fn missing(path: &Path) -> Error {
          make a new one of them with larder store rebuild; nothing was changed",
         path.display()
     ))
+}
+
+/// Opens the index of a folder that nobody has open, for reading, and leaves it as it is: SQLite would write what is in
+/// the log to the index. Where there is a log it writes to the shared memory beside it, which nobody else uses. What can
+/// be read of a damaged index is read.
+pub(in super::super) fn open_unchanged(path: &Path) -> Result<Connection, Fault> {
+    if path.metadata().is_ok_and(|metadata| metadata.len() == 0) || !path.exists() {
+        return Err(missing(path).into());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let has_log = log_path(path).metadata().is_ok_and(|metadata| metadata.len() > 0);
+    let connection = Connection::open_with_flags(uri(path, !has_log), flags)?;
+    // Only so SQLite reads an index that was cut off.
+    connection.execute_batch("PRAGMA writable_schema = ON;")?;
+    connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
+    match version(&connection)? {
+        0 => Err(missing(path).into()),
+        version => {
+            refuse_newer(path, version)?;
+            Ok(connection)
+        }
+    }
+}
+
+/// An empty index that is gone when it is closed.
+pub(in super::super) fn open_temporary() -> Result<Connection, Fault> {
+    let mut connection = Connection::open("")?;
+    migrate(&mut connection, MIGRATIONS)?;
+    Ok(connection)
+}
+
+/// Closes an index that stands by itself from then on, without a log.
+pub(in super::super) fn close_for_good(connection: Connection) -> Result<(), Fault> {
+    connection.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+    connection.close().map_err(|(_, error)| error.into())
+}
+
+/// A path as SQLite's URI; it takes no locks and looks for no log if the file is said to be immutable.
+fn uri(path: &Path, immutable: bool) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri + if immutable { "?immutable=1" } else { "" }
 }
 
 /// Opens the index for reading, beside the one that writes.

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
 use super::log::Log;
-use super::row::Located;
+use super::row::{self, Located};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Checksum, ETag, Key, StorageMetadata};
 use crate::provider::file::fault::Fault;
@@ -258,8 +258,7 @@ impl Effects {
     fn insert(&mut self, connection: &Connection, layout: &Layout, new: &Located, place: Place) -> Result<(), Fault> {
         match place {
             Place::Inline(bytes) => {
-                let mut statement = connection.prepare_cached("INSERT INTO inlined VALUES (?1, ?2)")?;
-                statement.execute(params![new.generation, &bytes[..]])?;
+                row::write_value(connection, new.generation, &bytes)?;
             }
             Place::File(mut body) => {
                 let path = layout.body(new.generation);

@@ -1,4 +1,6 @@
+mod check;
 mod durability;
+mod rebuild;
 
 use std::fs;
 use std::path::PathBuf;
