@@ -36,6 +36,9 @@ pub fn check(base_path: &Path, watch: &mut dyn Watch) -> Result<CheckReport> {
     let closed = Closed::lock(base_path)?;
     let mut check = Check { layout: &closed.layout, watch, report: CheckReport::default() };
     check.temporaries()?;
+    if closed.is_blank()? {
+        return Ok(check.report);
+    }
     match index::open_unchanged(&closed.layout.index()) {
         Ok(connection) => check.with_index(&connection)?,
         Err(Fault::Other(error @ Error::Unsupported { .. })) => return Err(error),
@@ -77,7 +80,7 @@ impl Check<'_> {
         });
         if let Err(fault) = scan {
             is_whole = false;
-            self.fault(fault);
+            self.fault(&fault);
         }
         if is_whole {
             self.totals(counted);
@@ -98,7 +101,7 @@ impl Check<'_> {
                 damage.is_empty()
             }
             Err(fault) => {
-                self.fault(fault);
+                self.fault(&fault);
                 false
             }
         }
@@ -111,10 +114,7 @@ impl Check<'_> {
         if located.inlined {
             match located.value(connection) {
                 Ok(_) => self.watch.read(located.metadata.size),
-                Err(fault) => {
-                    let error = fault.at(&self.layout.index());
-                    self.found(FindingKind::Value, Some(key), error.to_string());
-                }
+                Err(why) => self.found(FindingKind::Value, Some(key), why),
             }
             return;
         }
@@ -143,7 +143,7 @@ impl Check<'_> {
                 );
                 self.found(FindingKind::Totals, None, message);
             }
-            Err(fault) => self.fault(fault),
+            Err(fault) => self.fault(&fault),
         }
     }
 
@@ -154,7 +154,7 @@ impl Check<'_> {
                 let message = format!("{} values in the index belong to no object", values - inlined);
                 self.found(FindingKind::Value, None, message);
             }
-            Err(fault) => self.fault(fault),
+            Err(fault) => self.fault(&fault),
         }
     }
 
@@ -165,7 +165,7 @@ impl Check<'_> {
             let known = match index::body_generations(connection, range) {
                 Ok(known) => known,
                 Err(fault) => {
-                    self.fault(fault);
+                    self.fault(&fault);
                     return Ok(());
                 }
             };
@@ -212,9 +212,9 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn fault(&mut self, fault: Fault) {
-        let error = fault.at(&self.layout.index());
-        self.found(FindingKind::Index, None, error.to_string());
+    fn fault(&mut self, fault: &Fault) {
+        let message = format!("the index \u{2018}{}\u{2019}: {}", self.layout.index().display(), fault.why());
+        self.found(FindingKind::Index, None, message);
     }
 
     fn found(&mut self, kind: FindingKind, key: Option<&Key>, message: String) {

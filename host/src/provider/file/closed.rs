@@ -36,4 +36,10 @@ impl Closed {
         }
         Ok(Self { layout, _lock: lock })
     }
+
+    /// Whether nothing was ever stored there: whoever made the folder was stopped before it had an index.
+    pub(super) fn is_blank(&self) -> Result<bool> {
+        let has_index = self.layout.index().metadata().is_ok_and(|metadata| metadata.len() > 0);
+        Ok(!has_index && self.layout.bodies_by_folder()?.next().is_none())
+    }
 }

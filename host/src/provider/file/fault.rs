@@ -20,6 +20,14 @@ impl Fault {
             Self::Other(error) => error,
         }
     }
+
+    /// What went wrong, for a sentence that says where.
+    pub(super) fn why(&self) -> String {
+        match self {
+            Self::Sql(error) => error.to_string(),
+            Self::Other(error) => error.to_string(),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Fault {

@@ -100,7 +100,7 @@ impl Rebuilt {
         if let Some(old) = &old
             && let Err(fault) = salvage.rows(old)?
         {
-            old_index = OldIndex::Damaged { why: fault.at(&index).to_string() };
+            old_index = OldIndex::Damaged { why: fault.why() };
         }
         salvage.files()?;
         let (lost, from_files, left_out) = salvage.end(old.as_ref());
@@ -124,18 +124,18 @@ fn open_old(path: &Path) -> Result<(Option<Connection>, OldIndex)> {
     if !path.metadata().is_ok_and(|metadata| metadata.len() > 0) {
         return Ok((None, OldIndex::Missing));
     }
-    let damaged = |fault: Fault| OldIndex::Damaged { why: fault.at(path).to_string() };
+    let damaged = |fault: &Fault| OldIndex::Damaged { why: fault.why() };
     match index::open_unchanged(path) {
         Ok(connection) => {
             let state = match index::damage(&connection).map(|damage| damage.into_iter().next()) {
                 Ok(None) => OldIndex::Whole,
                 Ok(Some(why)) => OldIndex::Damaged { why },
-                Err(fault) => damaged(fault),
+                Err(fault) => damaged(&fault),
             };
             Ok((Some(connection), state))
         }
         Err(Fault::Other(error @ Error::Unsupported { .. })) => Err(error),
-        Err(fault) => Ok((None, damaged(fault))),
+        Err(fault) => Ok((None, damaged(&fault))),
     }
 }
 
@@ -234,9 +234,7 @@ impl<'a> Salvage<'a> {
         let key = &metadata.key;
         if *inlined {
             let value = located.value(old).map(Some);
-            return value.map_err(|fault| {
-                Finding::new(FindingKind::Value, Some(key), fault.at(&self.layout.index()).to_string())
-            });
+            return value.map_err(|why| Finding::new(FindingKind::Value, Some(key), why));
         }
         let path = self.layout.body(*generation);
         match BodyReader::open(&path, *generation, metadata) {

@@ -49,7 +49,11 @@ impl Space {
 /// [`Error::Unavailable`](crate::error::Error::Unavailable) if it is open;
 /// [`Error::Corrupt`](crate::error::Error::Corrupt) if the index can not be read; those of the file system.
 pub fn space(base_path: &Path) -> Result<Space> {
-    let Closed { layout, .. } = &Closed::lock(base_path)?;
+    let closed = Closed::lock(base_path)?;
+    if closed.is_blank()? {
+        return Ok(Space::default());
+    }
+    let layout = &closed.layout;
     let index = layout.index();
     let read = index::open_unchanged(&index).and_then(|connection| objects(&connection));
     let (inlined, in_files) = read.map_err(|fault| fault.at(&index))?;

@@ -57,10 +57,19 @@ impl Located {
         Ok(Some((located, value)))
     }
 
-    /// The value of an object that has it in the index.
-    pub(in super::super) fn value(&self, connection: &Connection) -> Result<Bytes, Fault> {
-        let mut statement = connection.prepare_cached("SELECT value FROM inlined WHERE generation = ?1")?;
-        self.proven(statement.query_row([self.generation], |row| row.get(0)).optional()?)
+    /// The value of an object that has it in the index; or, of an index that is damaged too, why there is none.
+    pub(in super::super) fn value(&self, connection: &Connection) -> Result<Bytes, String> {
+        let read = || {
+            let mut statement = connection.prepare_cached("SELECT value FROM inlined WHERE generation = ?1")?;
+            self.proven(statement.query_row([self.generation], |row| row.get(0)).optional()?)
+        };
+        read().map_err(|fault| match fault {
+            Fault::Sql(error) => {
+                let key = &self.metadata.key;
+                format!("the object \u{2018}{key}\u{2019} is damaged in the index: its bytes can not be read: {error}")
+            }
+            Fault::Other(error) => error.to_string(),
+        })
     }
 
     /// The bytes, if they are those of the object.

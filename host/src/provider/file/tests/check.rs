@@ -148,4 +148,7 @@ async fn a_store_that_is_open_and_a_folder_without_one_are_refused() {
     assert!(matches!(space(folder.path()), Err(Error::Unavailable { .. })));
     drop(store);
     assert_eq!(check(folder.path(), &mut Vec::new()).unwrap(), CheckReport::default());
+    fs::remove_file(folder.path().join("index.sqlite")).unwrap();
+    assert_eq!(check(folder.path(), &mut Vec::new()).unwrap(), CheckReport::default(), "made, and stopped at once");
+    assert_eq!(space(folder.path()).unwrap(), Space::default());
 }
