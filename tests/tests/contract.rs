@@ -117,7 +117,6 @@ async fn parts(runtime: &Runtime) -> Vec<(&'static str, Part)> {
     use Durability::{None as Unsynced, Relaxed, Strict};
 
     let native = |subject: Arc<dyn provider::Subject>| Part::Provider(subject);
-    let files = |durability| native(Arc::new(NativeFiles(tempfile::tempdir().unwrap(), durability)));
     let plugin =
         |name: &'static str, settings: Value| async move { runtime.part(name, settings, tight).await.unwrap() };
     let sieve = runtime.load("sieve", Value::Null).await.unwrap().eviction().unwrap();

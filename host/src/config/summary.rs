@@ -65,6 +65,9 @@ fn describe(f: &mut fmt::Formatter<'_>, store: &StorageConfig) -> fmt::Result {
     if store.internal {
         f.write_str(", internal")?;
     }
+    if let Some(durability) = store.durability {
+        write!(f, ", durability {}", durability.as_str())?;
+    }
     if let Some(max_size) = store.max_size {
         write!(f, ", up to {max_size}")?;
     }

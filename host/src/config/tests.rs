@@ -70,6 +70,7 @@ fn durability_is_a_word_and_strict_unless_it_is_said() {
     let config = parse(text).unwrap();
     assert_eq!(config.stores["one"].durability.unwrap_or_default(), Durability::Strict);
     assert_eq!(config.stores["two"].durability, Some(Durability::Relaxed));
+    assert!(config.summary().to_string().contains("/stores/two, durability relaxed\n"));
     let template = parse("new_buckets: { provider_type: file, durability: none }").unwrap().new_buckets.unwrap();
     assert_eq!(template.to_storage().durability, Some(Durability::None));
     assert!(refusal("stores: { one: { provider_type: file, durability: eventual } }").contains("relaxed"));

@@ -18,6 +18,15 @@ pub enum Durability {
 }
 
 impl Durability {
+    /// Its word in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Relaxed => "relaxed",
+            Self::None => "none",
+        }
+    }
+
     /// Whether bodies and folders are synced before anything refers to them.
     pub(super) fn syncs_files(self) -> bool {
         self != Self::None
