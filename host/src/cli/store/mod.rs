@@ -1,9 +1,10 @@
-//! `larder store`: a file for each of its commands. They work on the folders of stores of type `file` that no host has
-//! open.
+//! `larder store`: a file for each of its commands. They work on stores that no host has open; most of them on the folders
+//! of those of type `file`.
 
 mod check;
 mod folder;
 mod rebuild;
+mod rekey;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -19,9 +20,10 @@ Examples:
   larder store check documents      # is every byte what was stored?
   larder store rebuild documents    # what could be made of it, if not?
   larder store du                   # what do the stores take on their disks?
+  larder store rekey documents      # encrypt with the new key what has an old one
 ";
 
-/// Check, mend and measure stores of type file, while no host runs on them
+/// Check, mend, measure and rekey stores, while no host runs on them
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct StoreCommand {
@@ -34,6 +36,7 @@ enum Action {
     Check(check::Check),
     Rebuild(rebuild::Rebuild),
     Du(space::Du),
+    Rekey(rekey::Rekey),
 }
 
 impl StoreCommand {
@@ -42,6 +45,7 @@ impl StoreCommand {
             Action::Check(check) => check.run(context).await,
             Action::Rebuild(rebuild) => rebuild.run(context).await,
             Action::Du(du) => du.run(context).await,
+            Action::Rekey(rekey) => rekey.run(context).await,
         }
     }
 }

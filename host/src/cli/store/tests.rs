@@ -137,3 +137,29 @@ async fn what_can_not_be_worked_on_is_refused_with_what_would_mend_it() {
     refusals.push(format!("no folder: {}", home.run("check docs", Audience::People).await));
     insta::assert_snapshot!(refusals.join("\n\n"));
 }
+
+#[tokio::test]
+async fn a_store_is_encrypted_and_then_with_another_key() {
+    let home = Home::new().await;
+    for (name, digits) in [("first", "1a"), ("second", "2b")] {
+        let path = home.0.path().join(name);
+        fs::write(&path, digits.repeat(32)).unwrap();
+        #[cfg(unix)]
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    let configure = |encryption: &str| {
+        let config = format!("data_dir: data\nstores:\n  docs: {{ provider_type: file{encryption} }}\n");
+        fs::write(home.config(), config).unwrap();
+    };
+    let mut said = vec![home.run("rekey docs", Audience::People).await];
+    configure(", encryption: { key: { file: first } }");
+    said.push(home.run("rekey docs", Audience::People).await);
+    configure(", encryption: { key: { file: second } }");
+    said.push(home.run("rekey docs", Audience::People).await);
+    configure(", encryption: { key: { file: second }, old_keys: [{ file: first }] }");
+    said.push(home.run("rekey docs", Audience::Programs).await);
+    configure(", encryption: { key: { file: second } }");
+    said.push(home.run("rekey docs", Audience::People).await);
+    said.push(home.run("check docs", Audience::People).await);
+    insta::assert_snapshot!(said.join("\n\n"));
+}
