@@ -41,6 +41,8 @@ unsafe extern "C" {
     fn __errno_location() -> *mut c_int;
 }
 
+/// As `struct iovec`.
+#[derive(Debug)]
 #[repr(C)]
 pub struct IoVec {
     base: *const c_void,

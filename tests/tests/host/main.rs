@@ -6,6 +6,7 @@ mod bad_input;
 mod clients;
 mod commands;
 mod faults;
+mod layers;
 mod plugins;
 
 use std::collections::BTreeMap;

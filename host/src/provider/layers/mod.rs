@@ -66,7 +66,7 @@ impl Layers {
 /// it says is what is stored.
 pub fn missing_layer(metadata: &StorageMetadata) -> Option<&'static str> {
     let user_metadata = &metadata.attributes.user_metadata;
-    let marks = [(Zstd::MARK, "compression: zstd"), (Sealing::MARK, "encryption")];
+    let marks = [(Sealing::MARK, "encryption"), (Zstd::MARK, "compression: zstd")];
     marks.into_iter().find(|(mark, _)| user_metadata.get(mark).is_some()).map(|(_, layer)| layer)
 }
 
