@@ -1,6 +1,6 @@
 //! Measures larder beside its peers, in one run: what a call through a plugin costs, next to native Rust, to wasmtime
 //! called directly, and to extism; and what a cache hit costs, next to a bare quick_cache. `larder-peers cache` measures
-//! the cache alone, beside other caches.
+//! the cache alone, beside other caches, and `larder-peers files` the file provider, beside plain files.
 //!
 //! Every side does the same work. A store takes a key, a body and what a writer says of it, and returns metadata; a
 //! retrieve returns metadata and body. The checksum of a body is computed once on its way in and once on its way out, as
@@ -14,6 +14,7 @@
 //! waits; on a busy one it still is what the calls cost. No result fails anything.
 
 mod cache;
+mod files;
 mod guests;
 mod machine;
 mod memory;
@@ -54,6 +55,11 @@ enum Command {
     /// then round by round in turn. The tables show ns of CPU time a request, how many requests hit, how larder's figures
     /// compare to those of its peers, and what a million entries take in memory.
     Cache(cache::Arguments),
+    /// Measures larder's file provider beside a program that syncs and renames its files by itself.
+    ///
+    /// Both keep the same objects on the same disk, in this process: round by round in turn, for one client and for many.
+    /// With --keys it tells what so many small objects cost.
+    Files(files::Arguments),
 }
 
 #[derive(Args, Debug)]
@@ -81,6 +87,7 @@ fn main() -> Result<()> {
     match command {
         None => boundaries.run(),
         Some(Command::Cache(arguments)) => cache::run(arguments),
+        Some(Command::Files(arguments)) => files::run(arguments),
     }
 }
 

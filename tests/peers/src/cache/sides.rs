@@ -138,8 +138,11 @@ impl Sides {
                 EvictionPolicy::Custom(Arc::clone(&plugin.sieve))
             }
         };
-        let options =
-            CacheOptions { shards: shards(capacity, &policy), eviction_policy: policy, ..CacheOptions::new(capacity as u64) };
+        let options = CacheOptions {
+            shards: shards(capacity, &policy),
+            eviction_policy: policy,
+            ..CacheOptions::new(capacity as u64)
+        };
         Ok(Box::new(larder::cache::Cache::new(&options)?))
     }
 }
