@@ -80,9 +80,7 @@ impl Rebuilt {
         if let Some(folder) = set_aside {
             output.remark(format_args!("what was there before is in {}", folder.display()));
         }
-        if !done {
-            output.remark("nothing was changed; --yes does it");
-        }
+        output.remark(if *done { "the new index is in its place" } else { "nothing was changed; --yes does it" });
         Ok(())
     }
 }
