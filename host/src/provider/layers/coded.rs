@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::codec::{Codec, Description, Part};
 use super::decoding::decode;
 use super::encoding::{self, End};
+use super::key_locks::KeyLocks;
 use super::off_runtime;
 use crate::error::{Error, Result};
 use crate::object::{
@@ -25,6 +26,8 @@ use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions};
 pub(super) struct Coded<C> {
     inner: Arc<dyn StorageProvider>,
     codec: Arc<C>,
+    /// Whose user metadata is being changed: it is read, and written back with the mark.
+    changing: Arc<KeyLocks>,
 }
 
 /// How many bytes of a body in pieces are looked at before it is decided how to store it.
@@ -36,7 +39,7 @@ const ATTEMPTS: usize = 16;
 
 impl<C: Codec> Coded<C> {
     pub(super) fn new(inner: Arc<dyn StorageProvider>, codec: C) -> Self {
-        Self { inner, codec: Arc::new(codec) }
+        Self { inner, codec: Arc::new(codec), changing: Arc::default() }
     }
 
     /// The mark that the inner object has, if it is coded at all.
@@ -121,8 +124,7 @@ impl<C: Codec> Coded<C> {
     async fn part(&self, key: &Key, range: ByteRange) -> Result<Object> {
         let inner = self.inner.metadata(key).await?;
         let Some(mark) = Self::mark(&inner) else {
-            let object = self.inner.retrieve(key, Some(range)).await?;
-            return if object.metadata.etag == inner.etag { Ok(object) } else { Err(replaced(key)) };
+            return self.part_of(key, &inner.etag, range.resolve(inner.size)?).await;
         };
         let description = self.describe(&inner, mark).await?;
         let range = range.resolve(description.size)?;
@@ -174,7 +176,6 @@ impl<C: Codec> Coded<C> {
             return self.inner.store(key, Body::Stream(all), options).await;
         };
         let options = marked::<C>(options, &encoder.mark(None)?)?;
-        let user_metadata = options.attributes.user_metadata.clone();
         let end = Arc::<Mutex<Option<End>>>::default();
         let coded = encoding::encode(encoder, all, Arc::clone(&end));
         let inner = self.inner.store(key, coded, options).await?;
@@ -184,13 +185,15 @@ impl<C: Codec> Coded<C> {
                 "the provider says that it stored \u{2018}{key}\u{2019}, and has not read all of it"
             )));
         };
-        self.note_mark(key, user_metadata, &mark, &inner.etag).await;
+        self.note_mark(key, &mark, &inner.etag).await;
         Ok(Self::described(inner, description))
     }
 
     /// Puts into an object's mark what was not known when it was begun. It can be read without that, too.
-    async fn note_mark(&self, key: &Key, mut user_metadata: UserMetadata, mark: &str, etag: &ETag) {
+    async fn note_mark(&self, key: &Key, mark: &str, etag: &ETag) {
+        let _changing = self.changing.lock(key).await;
         let noted = async {
+            let mut user_metadata = self.inner.metadata(key).await?.attributes.user_metadata;
             user_metadata.set_of_host(C::MARK, mark)?;
             let changes = AttributeChanges { user_metadata: Some(user_metadata), ..AttributeChanges::default() };
             self.inner.update(key, changes, Some(etag)).await
@@ -269,6 +272,7 @@ impl<C: Codec> StorageProvider for Coded<C> {
             return self.outer(inner).await;
         };
         refuse_mark::<C>(wanted)?;
+        let _changing = self.changing.lock(key).await;
         for _ in 0..ATTEMPTS {
             let inner = self.inner.metadata(key).await?;
             let mut changes = changes.clone();

@@ -86,17 +86,18 @@ impl Books {
         }
     }
 
-    /// Reserves so many more bytes, or fewer.
+    /// A write that reserved so much is to have reserved so much.
     fn change(&self, before: u64, after: u64) -> Result<()> {
         let mut account = self.account.lock();
         let reserved = account.reserved - before + after;
         let used = account.stored.unwrap_or(0) + reserved;
-        if after > before && used > self.max_size {
-            let (there, max_size) = (ByteSize::b(used - (after - before)), ByteSize::b(self.max_size));
+        // Also one that needs less than before: what is stored may not have been known when that was granted.
+        if after > 0 && used > self.max_size {
+            let (there, max_size) = (ByteSize::b(used - after), ByteSize::b(self.max_size));
             return Err(Error::exhausted(format!(
                 "the store is full: it holds {there} of its `max_size` of {max_size}, and there is no room for {} more; \
                  delete something, or raise `max_size`",
-                ByteSize::b(after - before)
+                ByteSize::b(after)
             )));
         }
         account.reserved = reserved;

@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -6,6 +7,7 @@ use futures::future::join_all;
 use futures::stream::{self, StreamExt};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::contract::{self, Options, Part, provider};
@@ -78,12 +80,26 @@ async fn get(provider: &dyn StorageProvider, name: &str, range: Option<ByteRange
     provider.retrieve(&key(name), range).await?.body.collect(1 << 30).await
 }
 
-/// Memory that takes no change of attributes, as a provider does that goes away right after a write.
-#[derive(Debug, Default)]
-struct WithoutUpdates(MemoryStorageProvider);
+/// Memory that answers changes of attributes in its own way.
+#[derive(Debug)]
+struct WithUpdates(MemoryStorageProvider, Updates);
+
+#[derive(Debug)]
+enum Updates {
+    /// As a provider does that goes away right after a write.
+    Fail,
+    /// The first one takes a while.
+    Late(AtomicBool),
+}
+
+impl WithUpdates {
+    fn new(updates: Updates) -> Arc<Self> {
+        Arc::new(Self(MemoryStorageProvider::new(), updates))
+    }
+}
 
 #[async_trait]
-impl StorageProvider for WithoutUpdates {
+impl StorageProvider for WithUpdates {
     async fn store(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
         self.0.store(key, body, options).await
     }
@@ -104,8 +120,13 @@ impl StorageProvider for WithoutUpdates {
         self.0.metadata(key).await
     }
 
-    async fn update(&self, _: &Key, _: AttributeChanges, _: Option<&ETag>) -> Result<StorageMetadata> {
-        Err(Error::unavailable("gone"))
+    async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
+        match &self.1 {
+            Updates::Fail => return Err(Error::unavailable("gone")),
+            Updates::Late(is_first) if is_first.swap(false, SeqCst) => sleep(Duration::from_millis(100)).await,
+            Updates::Late(_) => {}
+        }
+        self.0.update(key, changes, if_match).await
     }
 }
 
@@ -257,7 +278,7 @@ async fn chunks_can_be_neither_swapped_nor_moved_to_another_key() {
 #[tokio::test]
 async fn an_object_whose_mark_was_not_completed_is_read_by_its_end() {
     for (name, layers) in all() {
-        let provider = layers.around(Arc::new(WithoutUpdates::default()));
+        let provider = layers.around(WithUpdates::new(Updates::Fail));
         let bytes = text(700_000);
         let stored = put(&*provider, "a", in_pieces(&bytes, 60_000)).await;
         assert_eq!((stored.size, stored.checksum), (700_000, Checksum::of(&bytes)));
@@ -293,6 +314,24 @@ async fn the_writers_own_metadata_is_kept_and_the_hosts_is_not_seen() {
     assert!(matches!(stored, Err(Error::InvalidInput { .. })));
     let changes = AttributeChanges { user_metadata: Some(forged), ..AttributeChanges::default() };
     assert!(matches!(provider.update(&key("a"), changes, None).await, Err(Error::InvalidInput { .. })));
+}
+
+#[tokio::test]
+async fn completing_a_mark_takes_back_no_change_that_came_before() {
+    let inner = WithUpdates::new(Updates::Late(AtomicBool::new(true)));
+    let provider = zstd().around(Arc::clone(&inner) as _);
+    let storing = tokio::spawn({
+        let provider = Arc::clone(&provider);
+        async move { put(&*provider, "a", in_pieces(&text(300_000), 10_000)).await }
+    });
+    while provider.metadata(&key("a")).await.is_err() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let own = UserMetadata::from_pairs([("state".to_owned(), "seen".to_owned())]).unwrap();
+    let changes = AttributeChanges { user_metadata: Some(own.clone()), ..AttributeChanges::default() };
+    provider.update(&key("a"), changes, None).await.unwrap();
+    storing.await.unwrap();
+    assert_eq!(provider.metadata(&key("a")).await.unwrap().attributes.user_metadata, own);
 }
 
 #[tokio::test]
@@ -402,7 +441,7 @@ async fn what_fails_takes_no_room() {
         // Its caller goes away in the middle.
         let endless = Body::stream(stream::iter([Ok(noise(60))]).chain(stream::pending()));
         let (key, options) = (key("a"), StoreOptions::default());
-        let dropped = tokio::time::timeout(std::time::Duration::from_millis(5), provider.store(&key, endless, options));
+        let dropped = timeout(Duration::from_millis(5), provider.store(&key, endless, options));
         assert!(dropped.await.is_err());
     }
     put(&*provider, "b", Body::Bytes(noise(100))).await;
