@@ -132,7 +132,7 @@ impl UserMetadata {
 
     /// What the names begin with that the host's layers use for themselves. They have [`UserMetadata::MAX_SIZE_OF_HOST`]
     /// bytes beside the writer's.
-    pub const PREFIX_OF_HOST: &str = "larder-";
+    pub const PREFIX_OF_HOST: &str = "larder-layer-";
     /// The most bytes that the host's own names and values have together.
     pub const MAX_SIZE_OF_HOST: usize = 1024;
 
@@ -161,9 +161,10 @@ impl UserMetadata {
             }
             map.insert(name, value);
         }
-        for (size, max, whose) in
-            [(size, Self::MAX_SIZE, ""), (size_of_host, Self::MAX_SIZE_OF_HOST, " under names that begin with larder-")]
-        {
+        for (size, max, whose) in [
+            (size, Self::MAX_SIZE, ""),
+            (size_of_host, Self::MAX_SIZE_OF_HOST, " under names that begin with larder-layer-"),
+        ] {
             if size > max {
                 return Err(Error::invalid_input(format!(
                     "user metadata has at most {max} bytes{whose}, and this has {size}"
@@ -251,5 +252,10 @@ mod tests {
         assert!(UserMetadata::from_pairs([pair("a", "1"), pair("A", "2")]).is_err());
         assert!(UserMetadata::from_pairs([pair("a", "x\r\ny")]).is_err());
         assert!(UserMetadata::from_pairs([pair("a", &"x".repeat(8192))]).is_err());
+        let with_own =
+            |name: &str, size| UserMetadata::from_pairs([pair("a", &"x".repeat(8191)), pair(name, &"x".repeat(size))]);
+        assert!(with_own("larder-layer-x", 1000).is_ok(), "the layers have room beside the writer");
+        assert!(with_own("larder-layer-x", 1024).is_err() && with_own("larder-x", 1000).is_err());
+        assert!(UserMetadata::from_pairs([pair("larder-versions-key", &"x".repeat(2000))]).is_ok());
     }
 }

@@ -55,7 +55,7 @@ impl fmt::Debug for Zstd {
 }
 
 impl Codec for Zstd {
-    const MARK: &'static str = "larder-zstd";
+    const MARK: &'static str = "larder-layer-zstd";
     const TAIL: u64 = DESCRIPTION;
 
     fn encoder(&self, _key: &Key, first: &[u8], is_all: bool) -> Result<Option<Box<dyn Encoder>>> {

@@ -122,7 +122,7 @@ impl fmt::Debug for Sealing {
 }
 
 impl Codec for Sealing {
-    const MARK: &'static str = "larder-aead";
+    const MARK: &'static str = "larder-layer-aead";
     const TAIL: u64 = SEALED_DESCRIPTION;
 
     fn encoder(&self, key: &Key, _first: &[u8], _is_all: bool) -> Result<Option<Box<dyn Encoder>>> {

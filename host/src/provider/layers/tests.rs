@@ -207,14 +207,14 @@ async fn nothing_of_an_encrypted_object_can_be_read_below() {
         let bytes = text(size);
         put(&*provider, "a", Body::Bytes(bytes.clone())).await;
         let first = inner.retrieve(&key("a"), None).await.unwrap();
-        let mark = first.metadata.attributes.user_metadata.get("larder-aead").unwrap().to_owned();
+        let mark = first.metadata.attributes.user_metadata.get("larder-layer-aead").unwrap().to_owned();
         let first = first.body.collect(1 << 20).await.unwrap();
         assert!(size < 20 || !first.windows(20).any(|window| bytes.windows(20).next() == Some(window)));
         let checksum = Checksum::of(&bytes).as_u64();
         assert!(!first.windows(8).any(|window| window == checksum.to_le_bytes()), "a checksum gives short texts away");
         put(&*provider, "a", Body::Bytes(bytes)).await;
         let second = inner.retrieve(&key("a"), None).await.unwrap();
-        assert_ne!(second.metadata.attributes.user_metadata.get("larder-aead").unwrap(), mark);
+        assert_ne!(second.metadata.attributes.user_metadata.get("larder-layer-aead").unwrap(), mark);
         assert_ne!(second.body.collect(1 << 20).await.unwrap(), first, "the same bytes look different each time");
     }
 }
@@ -307,7 +307,7 @@ async fn the_writers_own_metadata_is_kept_and_the_hosts_is_not_seen() {
         assert_eq!((updated.attributes.user_metadata, updated.size), (other, stored.size));
         assert!(get(&*provider, "a", None).await.is_ok());
     }
-    let forged = UserMetadata::from_pairs([("larder-zstd".to_owned(), "5:0".to_owned())]).unwrap();
+    let forged = UserMetadata::from_pairs([("larder-layer-zstd".to_owned(), "5:0".to_owned())]).unwrap();
     let attributes = Attributes { user_metadata: forged.clone(), ..Attributes::default() };
     let stored =
         provider.store(&key("b"), Body::from("x"), StoreOptions { attributes, ..StoreOptions::default() }).await;
@@ -341,7 +341,7 @@ async fn a_small_object_that_says_it_is_huge_takes_no_memory() {
     // A gigabyte of zeros in some thirty kilobytes.
     let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(0), 1 << 30), 1).unwrap();
     let stored = [bomb, vec![0; 100]].concat();
-    let mark = UserMetadata::from_pairs([("larder-zstd".to_owned(), "10:0000000000000000".to_owned())]).unwrap();
+    let mark = UserMetadata::from_pairs([("larder-layer-zstd".to_owned(), "10:0000000000000000".to_owned())]).unwrap();
     let attributes = Attributes { user_metadata: mark, ..Attributes::default() };
     let options = StoreOptions { attributes, ..StoreOptions::default() };
     inner.store(&key("a"), Body::Bytes(stored.into()), options).await.unwrap();
