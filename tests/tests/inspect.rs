@@ -40,7 +40,7 @@ fn kind_version_digest_exports_and_producers_are_told() {
     let wasm = std::fs::read(&component).unwrap();
     assert_eq!((json["kind"].as_str(), json["wit"].as_str()), (Some("eviction"), Some("larder:plugin@0.1.0")));
     assert_eq!(json["bytes"], wasm.len());
-    let digest = larder::plugin::Digest::of(&wasm).to_string();
+    let digest = larder::object::Digest::of(&wasm).to_string();
     assert_eq!(json["digest"].as_str(), Some(digest.as_str()));
     assert_eq!(json["exports"], json!(["larder:plugin/eviction-memory@0.1.0", "larder:plugin/eviction@0.1.0"]));
     assert_eq!(json["producers"]["sdk"]["larder-sdk"], env!("CARGO_PKG_VERSION"));

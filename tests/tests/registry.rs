@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use larder::plugin::Digest;
+use larder::object::Digest;
 use larder_tests::host::Home;
 use larder_tests::{built_component, http, skipped};
 use tempfile::TempDir;

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::entries;
 use super::grants::Grants;
 use super::limits::{PluginLimits, PluginRestart};
+use crate::object::Digest;
 use crate::oci::Reference;
-use crate::plugin::Digest;
 
 /// A plugin: which component, its settings, and what it may reach and use.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,8 +2,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scalar::{Scalar, scalar_serde};
+use crate::object::Digest;
 use crate::oci::{Reference, RegistryHost};
-use crate::plugin::Digest;
 
 /// What is asked of where plugins come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

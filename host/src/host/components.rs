@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use super::HostError;
 use crate::config::{ComponentSource, Cosign, PluginConfig, PluginName, SupplyChain, Verify};
 use crate::cosign::Signer;
+use crate::object::Digest;
 use crate::oci::{Components, Pulled};
-use crate::plugin::{Digest, build};
+use crate::plugin::build;
 
 /// A component to be loaded.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use super::plugins::{self, PluginUse};
 use super::{Host, HostError, used_plugins};
 use crate::config::{Config, PluginConfig, PluginName, SupplyChain};
 use crate::error::{Error, Result};
-use crate::object::StoreName;
-use crate::plugin::{Digest, GrantedStores, PluginOptions};
+use crate::object::{Digest, StoreName};
+use crate::plugin::{GrantedStores, PluginOptions};
 use crate::provider::StorageProvider;
 
 /// What came of a reload.

@@ -2,6 +2,7 @@
 
 mod body;
 mod checksum;
+mod digest;
 mod etag;
 mod key;
 mod metadata;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 pub use body::{Body, ByteStream};
 pub use checksum::{Checksum, Hasher};
+pub use digest::Digest;
 pub use etag::ETag;
 pub use key::Key;
 pub use metadata::{

@@ -8,7 +8,7 @@ use tracing::warn;
 use super::manifest::Layer;
 use super::registry::Registry;
 use super::{OciError, Reference, RegistryHost};
-use crate::plugin::Digest;
+use crate::object::Digest;
 
 /// The folder of components, in the data folder.
 const FOLDER: &str = "components";

@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use crate::plugin::Digest;
+use crate::object::Digest;
 
 /// The media type of a manifest.
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use components::{Components, Event, Pulled};
 pub use reference::{Reference, RegistryHost};
 
-use crate::plugin::Digest;
+use crate::object::Digest;
 
 /// Why a component could not be had from a registry.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::plugin::Digest;
+use crate::object::Digest;
 
 /// Where a component is in a registry: `ghcr.io/acme/sieve:1.2@sha256:…`, with `oci://` before it or not. With neither tag
 /// nor digest it is the tag `latest`.

@@ -9,7 +9,8 @@ use tracing::{debug, warn};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::{Digest, PluginError};
+use super::PluginError;
+use crate::object::Digest;
 
 /// A folder of compiled components, each under the digest of its wasm and the compatibility hash of the engine that
 /// compiled it. What does not fit is a miss; it may be emptied at any time.

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use super::{Digest, Kind};
+use super::Kind;
+use crate::object::Digest;
 
 /// Why a plugin could not be loaded.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,8 @@ use wasmtime::component::Component;
 
 use super::compiled::CompiledCache;
 use super::engine::Engines;
-use super::{Digest, Interface, PluginError};
+use super::{Interface, PluginError};
+use crate::object::Digest;
 
 /// Reads components and compiles them, on threads that may block.
 #[derive(Clone, Debug)]

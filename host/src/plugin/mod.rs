@@ -15,7 +15,6 @@ mod clock;
 mod compiled;
 mod convert;
 mod detached;
-mod digest;
 mod engine;
 mod error;
 mod eviction;
@@ -51,7 +50,6 @@ mod wasi;
 mod wasi_sync;
 mod work;
 
-pub use digest::Digest;
 pub use error::PluginError;
 pub use grant::Grant;
 pub use granted_secrets::{GrantedSecrets, SecretSource};

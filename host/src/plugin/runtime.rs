@@ -26,10 +26,11 @@ use super::state::State;
 use super::supervisor::{PluginStatus, Supervisor};
 use super::synchronous::Synchronous;
 use super::wasi;
-use super::{Digest, Grant, GrantedFolder, Grants, Interface, Kind, Limits, PluginError, Restart, StateStore};
+use super::{Grant, GrantedFolder, Grants, Interface, Kind, Limits, PluginError, Restart, StateStore};
 use crate::cache::EvictionStrategyFactory;
 use crate::error::Error;
 use crate::lifecycle::LifecyclePolicy;
+use crate::object::Digest;
 use crate::provider::StorageProvider;
 
 /// Loads components and makes of each what it is: a provider, an eviction strategy or a lifecycle policy.

@@ -8,8 +8,9 @@ use super::pull;
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{self, Printable};
+use crate::object::Digest;
 use crate::oci::Reference;
-use crate::plugin::{Digest, Interface, Needs, Producers, VERSION};
+use crate::plugin::{Interface, Needs, Producers, VERSION};
 
 /// A component to be looked at.
 #[derive(Clone, Debug)]

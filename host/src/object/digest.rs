@@ -20,7 +20,7 @@ impl Digest {
 
     /// The digits alone.
     pub fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex_simd::encode_to_string(self.0, hex_simd::AsciiCase::Lower)
     }
 }
 
