@@ -144,6 +144,12 @@ pub(crate) struct CacheBody {
     pub(crate) report: CacheReport,
 }
 
+/// A snapshot of a store.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SnapshotBody {
+    pub(crate) snapshot: String,
+}
+
 /// Of how many keys a cache forgot what it knew.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct InvalidatedBody {

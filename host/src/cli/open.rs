@@ -90,7 +90,7 @@ impl Data {
         }
         match &self.0 {
             Reached::Given(stores) => Ok(stores[name].clone()),
-            Reached::ThroughHost { host, .. } => Ok(Arc::new(host.store(name.clone()))),
+            Reached::ThroughHost { host, .. } => Ok(Arc::new(host.store(name))),
             Reached::Alone { config, output, opened, lock } => {
                 let mut opened = opened.lock().await;
                 if let Some(provider) = opened.get(name) {

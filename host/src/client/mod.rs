@@ -1,32 +1,34 @@
 //! A running host, through its admin listener.
 
+mod objects;
+mod snapshot;
+mod store;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::StreamExt;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RANGE};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use parking_lot::Mutex;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
 use crate::cache::{CacheReport, TopKeys};
 use crate::error::{Error, Result};
 use crate::host::{PluginReport, ReloadReport};
-use crate::object::{
-    AttributeChanges, Body, ByteRange, ByteStream, ETag, Key, Object, StorageMetadata, StoreName, Timestamp,
-};
-use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
-use crate::wire::{self, CacheBody, ErrorBody, InvalidatedBody, ObjectHead, PageBody, PutHead, StoreEntry, UsageBody};
+use crate::object::{ByteStream, Key, StoreName, Timestamp};
+use crate::wire::{CacheBody, ErrorBody, InvalidatedBody, StoreEntry};
+
+use self::objects::RemoteObjects;
+pub use self::store::RemoteStorageProvider;
 
 /// The largest answer without an object in it: a page of 1000 objects with all attributes at their limits stays below.
 const MAX_ANSWER: usize = 512 * 1024 * 1024;
@@ -126,8 +128,8 @@ impl RemoteHost {
     }
 
     /// One of its stores. Whether there is such a store shows with the first call.
-    pub fn store(&self, name: StoreName) -> RemoteStorageProvider {
-        RemoteStorageProvider { host: self.clone(), name }
+    pub fn store(&self, name: &StoreName) -> RemoteStorageProvider {
+        RemoteStorageProvider { objects: RemoteObjects::new(self, format!("/stores/{name}")) }
     }
 
     async fn send(
@@ -158,106 +160,6 @@ impl RemoteHost {
 impl fmt::Debug for RemoteHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteHost").field("address", &self.address).finish_non_exhaustive()
-    }
-}
-
-/// A store of a running host.
-///
-/// How durable a write is, is up to the provider there. Bytes of whole objects are held against their checksum here too.
-#[derive(Clone, Debug)]
-pub struct RemoteStorageProvider {
-    host: RemoteHost,
-    name: StoreName,
-}
-
-impl RemoteStorageProvider {
-    async fn send(&self, method: Method, what: &str, query: &[(&str, &str)]) -> Result<Response<Incoming>> {
-        self.host.ask(method, &self.target(what, query)).await
-    }
-
-    fn target(&self, what: &str, query: &[(&str, &str)]) -> String {
-        let mut target = format!("/stores/{}/{what}", self.name);
-        for (index, (name, value)) in query.iter().enumerate() {
-            let mark = if index == 0 { '?' } else { '&' };
-            target.push_str(&format!("{mark}{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
-        }
-        target
-    }
-}
-
-fn object_query<'a>(key: &'a Key, if_match: Option<&'a ETag>) -> Vec<(&'a str, &'a str)> {
-    let mut query = vec![("key", key.as_str())];
-    query.extend(if_match.map(|etag| ("if_match", etag.as_str())));
-    query
-}
-
-#[async_trait]
-impl StorageProvider for RemoteStorageProvider {
-    async fn store(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
-        let head = wire::frame(&PutHead::from(options))?;
-        let header = match &body {
-            Body::Bytes(bytes) => Some((CONTENT_LENGTH, (head.len() + bytes.len()).to_string())),
-            Body::Stream(_) => None,
-        };
-        // The body's own error is the outcome, not that the connection was given up because of it.
-        let failure: Arc<Mutex<Option<Error>>> = Arc::default();
-        let seen = Arc::clone(&failure);
-        let pieces = stream::once(async { Ok(head) }).chain(body.into_stream());
-        let pieces = pieces.inspect_err(move |error| *seen.lock() = Some(error.clone())).map_ok(Frame::data);
-        let body = StreamBody::new(pieces).boxed_unsync();
-        let target = self.target("object", &object_query(key, None));
-        let outcome = self.host.send(Method::PUT, &target, header, body).await;
-        if let Some(error) = failure.lock().take() {
-            return Err(error);
-        }
-        read_json(outcome?).await
-    }
-
-    async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
-        let header = range.map(|range| (RANGE, format!("bytes={range}")));
-        let target = self.target("object", &object_query(key, None));
-        let body = Empty::new().map_err(|none| match none {}).boxed_unsync();
-        let response = self.host.send(Method::GET, &target, header, body).await?;
-        let (head, _, rest) = wire::read_frame::<ObjectHead>(pieces(response.into_body())).await?;
-        let ObjectHead { metadata, range } = head;
-        let size = range.end.saturating_sub(range.start);
-        let checksum = (size == metadata.size).then_some(metadata.checksum);
-        let mut body = Body::Stream(rest).verified(size, checksum, format!("{key:?}"));
-        if size <= wire::WHOLE_LIMIT {
-            body = Body::Bytes(body.collect(size).await?);
-        }
-        Ok(Object { metadata, range, body })
-    }
-
-    async fn delete(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
-        self.send(Method::DELETE, "object", &object_query(key, if_match)).await?;
-        Ok(())
-    }
-
-    async fn list(&self, query: &ListQuery) -> Result<Page> {
-        let limit = query.limit.to_string();
-        let mut pairs = vec![("prefix", query.prefix.as_str()), ("limit", &limit)];
-        pairs.extend(query.start_after.as_deref().map(|after| ("start_after", after)));
-        let page: PageBody = read_json(self.send(Method::GET, "objects", &pairs).await?).await?;
-        Ok(page.into())
-    }
-
-    async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
-        read_json(self.send(Method::GET, "metadata", &object_query(key, None)).await?).await
-    }
-
-    async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
-        let json = serde_json::to_vec(&changes)
-            .map_err(|error| Error::internal(format!("changes of attributes are no JSON: {error}")))?;
-        let header = Some((CONTENT_TYPE, "application/json".to_owned()));
-        let body = Full::from(json).map_err(|none| match none {}).boxed_unsync();
-        let target = self.target("object", &object_query(key, if_match));
-        read_json(self.host.send(Method::PATCH, &target, header, body).await?).await
-    }
-
-    async fn usage(&self) -> Result<Usage> {
-        let usage: UsageBody = read_json(self.send(Method::GET, "usage", &[]).await?).await?;
-        Ok(usage.into())
     }
 }
 

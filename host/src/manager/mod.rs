@@ -342,4 +342,8 @@ impl StorageProvider for StorageManager {
     async fn usage(&self) -> Result<Usage> {
         StorageManager::usage(self).await
     }
+
+    async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
+        self.0.provider.snapshot().await
+    }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::RwLock;
 
-use super::{Condition, ListQuery, Page, StorageProvider, StoreOptions, Usage};
+use super::{Condition, ListQuery, Objects, Page, ReadOnly, StorageProvider, StoreOptions, Usage};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteRange, Checksum, ETag, Key, Object, StorageMetadata};
 
@@ -23,13 +23,14 @@ pub struct MemoryStorageProvider {
     shelf: RwLock<Shelf>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Shelf {
     objects: BTreeMap<Key, Entry>,
     /// The sum of the sizes of `objects`.
     bytes: u64,
 }
 
+#[derive(Clone)]
 struct Entry {
     metadata: Arc<StorageMetadata>,
     bytes: Bytes,
@@ -114,6 +115,28 @@ impl StorageProvider for MemoryStorageProvider {
     async fn usage(&self) -> Result<Usage> {
         let shelf = self.shelf.read();
         Ok(Usage { objects: shelf.objects.len() as u64, bytes: shelf.bytes })
+    }
+
+    /// Costs a look at every object, and shares their bytes.
+    async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
+        let shelf = self.shelf.read().clone();
+        Ok(Arc::new(ReadOnly(Self { shelf: RwLock::new(shelf) })))
+    }
+}
+
+/// As it is; a snapshot is one that nobody else has.
+#[async_trait]
+impl Objects for MemoryStorageProvider {
+    async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
+        StorageProvider::retrieve(self, key, range).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page> {
+        StorageProvider::list(self, query).await
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
+        StorageProvider::metadata(self, key).await
     }
 }
 

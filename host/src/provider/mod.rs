@@ -4,11 +4,15 @@ pub mod file;
 pub mod grouped;
 pub mod layers;
 pub mod memory;
+mod read_only;
 
 use std::fmt;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+
+pub use self::read_only::{Objects, ReadOnly};
 
 use crate::error::{Error, Result};
 use crate::object::{
@@ -89,6 +93,18 @@ pub trait StorageProvider: fmt::Debug + Send + Sync + 'static {
                 None => return Ok(usage),
             }
         }
+    }
+
+    /// What there is at this moment, of all objects at once, whatever changes later: a provider that can only be read. It
+    /// shows objects as they are stored: within layers, what the layers have written, which is read through the same
+    /// layers around it.
+    ///
+    /// What it shows stays on the disk until it is dropped, also if it is replaced or deleted.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] unless a provider can do this; those of the provider being out of reach.
+    async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
+        Err(Error::unsupported("this provider can not show all that it holds as of one moment"))
     }
 }
 

@@ -7,6 +7,7 @@ mod listener;
 mod objects;
 mod plugins;
 pub mod s3;
+mod snapshots;
 mod stores;
 #[cfg(test)]
 mod tests;

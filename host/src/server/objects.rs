@@ -10,6 +10,8 @@
 //! | `PUT /v1/stores/{store}/object?key` | stores an object |
 //! | `PATCH /v1/stores/{store}/object?key&if_match` | changes an object's attributes |
 //! | `DELETE /v1/stores/{store}/object?key&if_match` | deletes an object |
+//! | `POST /v1/stores/{store}/snapshots` | shows what there is now, for as long as the answer is read |
+//! | `GET /v1/snapshots/{snapshot}/…` | `objects`, `metadata` and `object` as of then |
 //!
 //! Bodies are as `wire` has them. Failures are a status and the JSON `{kind, message, …}`.
 
@@ -30,6 +32,7 @@ use hyper::body::Body as _;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
+use super::snapshots;
 use super::stores::Stores;
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteStream, ETag, Key, StorageMetadata};
@@ -49,7 +52,8 @@ pub(super) fn routes(stores: Arc<dyn Stores>) -> Router {
         .route("/stores/{store}/usage", get(usage))
         .route("/stores/{store}/metadata", get(metadata))
         .route("/stores/{store}/object", get(retrieve).put(store).patch(update).delete(delete))
-        .with_state(stores)
+        .with_state(Arc::clone(&stores))
+        .merge(snapshots::routes(stores))
 }
 
 type Shared = State<Arc<dyn Stores>>;
@@ -83,25 +87,25 @@ impl IntoResponse for Failure {
     }
 }
 
-type Answer<T> = std::result::Result<T, Failure>;
+pub(super) type Answer<T> = std::result::Result<T, Failure>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ObjectQuery {
-    key: Key,
+pub(super) struct ObjectQuery {
+    pub(super) key: Key,
     if_match: Option<ETag>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PageQuery {
+pub(super) struct PageQuery {
     #[serde(default)]
     prefix: String,
     start_after: Option<String>,
     limit: Option<usize>,
 }
 
-fn find(stores: &Arc<dyn Stores>, name: &str) -> Answer<Arc<dyn StorageProvider>> {
+pub(super) fn find(stores: &Arc<dyn Stores>, name: &str) -> Answer<Arc<dyn StorageProvider>> {
     stores.store(name).ok_or_else(|| {
         let error = Error::invalid_input(format!("there is no store {name:?}: see `larder ls`"));
         Failure(StatusCode::NOT_FOUND, error)
@@ -115,14 +119,20 @@ async fn names(State(stores): Shared) -> Json<Vec<StoreEntry>> {
 async fn list(
     State(stores): Shared,
     Path(name): Path<String>,
-    Query(PageQuery { prefix, start_after, limit }): Query<PageQuery>,
+    Query(query): Query<PageQuery>,
 ) -> Answer<Json<PageBody>> {
+    page(&*find(&stores, &name)?, query).await
+}
+
+/// A page of a listing of this provider.
+pub(super) async fn page(provider: &dyn StorageProvider, query: PageQuery) -> Answer<Json<PageBody>> {
+    let PageQuery { prefix, start_after, limit } = query;
     let limit = limit.unwrap_or(ListQuery::MAX_LIMIT);
     if !(1..=ListQuery::MAX_LIMIT).contains(&limit) {
         let max = ListQuery::MAX_LIMIT;
         return Err(Error::invalid_input(format!("limit is 1 to {max}, not {limit}")).into());
     }
-    let page = find(&stores, &name)?.list(&ListQuery { prefix, start_after, limit }).await?;
+    let page = provider.list(&ListQuery { prefix, start_after, limit }).await?;
     Ok(Json(page.into()))
 }
 
@@ -144,6 +154,11 @@ async fn retrieve(
     Query(query): Query<ObjectQuery>,
     headers: HeaderMap,
 ) -> Answer<Response> {
+    object(&*find(&stores, &name)?, &query.key, &headers).await
+}
+
+/// An object of this provider, or the range of it that the headers ask for.
+pub(super) async fn object(provider: &dyn StorageProvider, key: &Key, headers: &HeaderMap) -> Answer<Response> {
     let range = match headers.get(RANGE) {
         None => None,
         Some(value) => {
@@ -151,7 +166,7 @@ async fn retrieve(
             Some(wire::parse_range(text.unwrap_or_default())?)
         }
     };
-    let object = find(&stores, &name)?.retrieve(&query.key, range).await?;
+    let object = provider.retrieve(key, range).await?;
     let size = object.range.end - object.range.start;
     // What fails here is answered by its kind; once the answer has begun, all that can be done is to cut it off.
     let body = if size <= wire::WHOLE_LIMIT { Body::Bytes(object.body.collect(size).await?) } else { object.body };

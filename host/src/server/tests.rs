@@ -248,7 +248,7 @@ impl Subject for Remote {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let name = StoreName::new(format!("home-{number}"))?;
         self.running.stores.create(&name).await?;
-        Ok(Arc::new(RemoteHost::new(self.running.admin, "the-token").store(name)))
+        Ok(Arc::new(RemoteHost::new(self.running.admin, "the-token").store(&name)))
     }
 }
 

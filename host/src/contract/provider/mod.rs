@@ -16,6 +16,7 @@ mod reads;
 mod register;
 mod round_trip;
 mod sample;
+mod snapshot;
 mod trial;
 mod update;
 mod uploads;
@@ -69,6 +70,7 @@ pub fn promises() -> &'static [Promise] {
             update::promises(),
             list::promises(),
             usage::promises(),
+            snapshot::promises(),
             large::promises(),
             concurrency::promises(),
             model::promises(),

@@ -82,6 +82,11 @@ impl std::ops::Deref for Store {
 }
 
 impl Store {
+    /// Another provider of the same home.
+    pub(super) fn with(&self, provider: Arc<dyn StorageProvider>) -> Self {
+        Self { provider, home: Arc::clone(&self.home) }
+    }
+
     /// Stores without attributes or condition.
     pub(super) async fn put(&self, key: &Key, body: impl Into<Body> + Send) -> Result<StorageMetadata> {
         self.store(key, body.into(), StoreOptions::default()).await

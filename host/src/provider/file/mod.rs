@@ -8,9 +8,11 @@ mod fault;
 mod finding;
 mod index;
 mod layout;
+mod pins;
 mod reaper;
 mod rebuild;
 mod replacement;
+mod snapshot;
 mod space;
 
 use std::fmt;
@@ -30,10 +32,12 @@ pub use self::durability::Durability;
 pub use self::finding::{Finding, FindingKind, Watch};
 use self::index::{Change, Located, Log, Place, Readers, Value, Writer};
 use self::layout::{Generation, Layout};
+use self::pins::Pins;
 use self::reaper::{Reaper, ReaperThread, Temporary};
 pub use self::rebuild::{OldIndex, RebuildReport, plan_rebuild, rebuild};
+use self::snapshot::Snapshot;
 pub use self::space::{Space, space};
-use super::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
+use super::{ListQuery, Page, ReadOnly, StorageProvider, StoreOptions, Usage};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteRange, ByteStream, Checksum, ETag, Key, Object, StorageMetadata};
 
@@ -72,10 +76,11 @@ pub struct FileStorageProvider {
     writer: Writer,
     reaper: Reaper,
     _reaper_thread: ReaperThread,
+    pins: Arc<Pins>,
     layout: Arc<Layout>,
     options: FileOptions,
     next_generation: AtomicU64,
-    _lock: File,
+    lock: Arc<File>,
 }
 
 impl FileStorageProvider {
@@ -104,17 +109,19 @@ impl FileStorageProvider {
         let last = collect_orphans(&connection, &layout)?;
 
         let log = (durability == Durability::Relaxed).then(|| Log::of(&index)).transpose()?;
-        let (reaper, reaper_thread) = Reaper::start()?;
+        let pins = Arc::<Pins>::default();
+        let (reaper, reaper_thread) = Reaper::start(Arc::clone(&pins))?;
         let writer = Writer::start(connection, log, Arc::clone(&layout), reaper.clone())?;
         Ok(Self {
             readers: Arc::new(Readers::new(index)),
             writer,
             reaper,
             _reaper_thread: reaper_thread,
+            pins,
             layout,
             options: *options,
             next_generation: AtomicU64::new(last.0 + 1),
-            _lock: lock,
+            lock: Arc::new(lock),
         })
     }
 
@@ -186,13 +193,7 @@ impl StorageProvider for FileStorageProvider {
                 Found::Object(object) => return Ok(object),
                 // Replaced or deleted between the look into the index and the look into its file; or lost.
                 Found::NoFile(generation) if missing != Some(generation) => missing = Some(generation),
-                Found::NoFile(generation) => {
-                    let path = self.layout.body(generation);
-                    return Err(Error::corrupt(format!(
-                        "the object \u{2018}{key}\u{2019} has lost its file \u{2018}{}\u{2019}: store it again",
-                        path.display()
-                    )));
-                }
+                Found::NoFile(generation) => return Err(lost(key, &self.layout.body(generation))),
             }
         }
     }
@@ -219,6 +220,12 @@ impl StorageProvider for FileStorageProvider {
     async fn usage(&self) -> Result<Usage> {
         self.readers.read(index::usage).await
     }
+
+    async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
+        let (layout, pin, lock) = (Arc::clone(&self.layout), self.pins.pin(), Arc::clone(&self.lock));
+        let snapshot = blocking(move || Snapshot::take(layout, pin, lock)).await?;
+        Ok(Arc::new(ReadOnly(snapshot)))
+    }
 }
 
 impl fmt::Debug for FileStorageProvider {
@@ -235,6 +242,10 @@ enum Found {
 
 fn find(connection: &Connection, layout: &Layout, key: &Key, range: Option<ByteRange>) -> Result<Found, fault::Fault> {
     let (located, value) = Located::find_with_value(connection, key)?.ok_or_else(|| Error::not_found(key))?;
+    Ok(found(layout, located, value, range)?)
+}
+
+fn found(layout: &Layout, located: Located, value: Value, range: Option<ByteRange>) -> Result<Found> {
     let Located { metadata, generation, .. } = located;
     let range = range.map_or(Ok(0..metadata.size), |range| range.resolve(metadata.size))?;
     let body = match value {
@@ -251,6 +262,14 @@ fn find(connection: &Connection, layout: &Layout, key: &Key, range: Option<ByteR
         }
     };
     Ok(Found::Object(Object { metadata: metadata.into(), range, body }))
+}
+
+/// Why an object can not be read whose file is not there.
+fn lost(key: &Key, path: &Path) -> Error {
+    Error::corrupt(format!(
+        "the object \u{2018}{key}\u{2019} has lost its file \u{2018}{}\u{2019}: store it again",
+        path.display()
+    ))
 }
 
 /// Removes bodies that the index does not know: of writes that did not come to an end, and of objects that were replaced

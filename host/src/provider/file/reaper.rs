@@ -1,38 +1,104 @@
+use std::collections::VecDeque;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::fault::of_io;
+use super::pins::Pins;
 use crate::error::{Error, Result};
 
 /// Removes files on a thread of its own: freeing the blocks of a large one takes time that no caller should wait.
 #[derive(Clone, Debug)]
 pub(super) struct Reaper {
-    paths: mpsc::Sender<PathBuf>,
+    files: mpsc::Sender<Outdated>,
+    pins: Arc<Pins>,
 }
 
-/// The reaper's thread. Dropping it waits until every [`Reaper`] is dropped and all files are removed.
+/// The reaper's thread. Dropping it waits until every [`Reaper`] is dropped and all files are removed, but for those that
+/// are pinned; the next opening finds these.
 #[derive(Debug)]
 pub(super) struct ReaperThread(Option<JoinHandle<()>>);
 
+/// A file that is to be removed.
+#[derive(Debug)]
+enum Outdated {
+    /// That nobody looks for.
+    Unused(PathBuf),
+    /// A body that the index refers to no more, and that the snapshots up to this one may show.
+    Pinned(u64, PathBuf),
+}
+
+impl Outdated {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Unused(path) | Self::Pinned(_, path) => path,
+        }
+    }
+}
+
+/// How soon outdated bodies go once nobody pins them.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+
 impl Reaper {
-    /// Starts the thread.
-    pub(super) fn start() -> Result<(Self, ReaperThread)> {
-        let (paths, received) = mpsc::channel::<PathBuf>();
+    /// Starts the thread, which leaves alone what is pinned.
+    pub(super) fn start(pins: Arc<Pins>) -> Result<(Self, ReaperThread)> {
+        let (files, received) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("larder-reaper".into())
-            .spawn(move || received.iter().for_each(|path| remove(&path)))
+            .spawn({
+                let pins = Arc::clone(&pins);
+                move || reap(&received, &pins)
+            })
             .map_err(|error| Error::internal(format!("could not start the thread that removes files: {error}")))?;
-        Ok((Self { paths }, ReaperThread(Some(thread))))
+        Ok((Self { files, pins }, ReaperThread(Some(thread))))
     }
 
-    /// Removes a file, soon.
-    pub(super) fn remove(&self, path: PathBuf) {
-        if let Err(mpsc::SendError(path)) = self.paths.send(path) {
-            remove(&path);
+    /// Removes a body that nothing refers to, soon; or once no snapshot shows it.
+    pub(super) fn remove_outdated(&self, path: PathBuf) {
+        self.send(match self.pins.newest() {
+            None => Outdated::Unused(path),
+            Some(pin) => Outdated::Pinned(pin, path),
+        });
+    }
+
+    fn send(&self, file: Outdated) {
+        if let Err(mpsc::SendError(file)) = self.files.send(file) {
+            remove(file.path());
         }
+    }
+}
+
+fn reap(received: &mpsc::Receiver<Outdated>, pins: &Pins) {
+    let mut kept = VecDeque::new();
+    loop {
+        let next = if kept.is_empty() {
+            received.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            received.recv_timeout(LOOK_AFTER)
+        };
+        match next {
+            Ok(Outdated::Unused(path)) => remove(&path),
+            Ok(Outdated::Pinned(pin, path)) => kept.push_back((pin, path)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        release(&mut kept, pins);
+    }
+    release(&mut kept, pins);
+}
+
+/// Removes what no snapshot shows any more: those taken after it was outdated never did.
+fn release(kept: &mut VecDeque<(u64, PathBuf)>, pins: &Pins) {
+    if kept.is_empty() {
+        return;
+    }
+    let oldest = pins.oldest();
+    while let Some((_, path)) = kept.pop_front_if(|(pin, _)| oldest.is_none_or(|oldest| *pin < oldest)) {
+        remove(&path);
     }
 }
 
@@ -89,7 +155,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.kept {
-            self.reaper.remove(std::mem::take(&mut self.path));
+            self.reaper.send(Outdated::Unused(std::mem::take(&mut self.path)));
         }
     }
 }

@@ -287,6 +287,10 @@ impl<C: Codec> StorageProvider for Coded<C> {
         }
         Err(Error::unavailable(format!("the object \u{2018}{key}\u{2019} is replaced faster than it can be changed")))
     }
+
+    async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
+        self.inner.snapshot().await
+    }
 }
 
 impl<C: Codec> fmt::Debug for Coded<C> {

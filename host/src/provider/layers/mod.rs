@@ -74,7 +74,10 @@ pub fn missing_layer(metadata: &StorageMetadata) -> Option<&'static str> {
 const SHORT: usize = 16 * 1024;
 
 /// Does a piece of work on so many bytes.
-async fn off_runtime<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn off_runtime<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     if bytes <= SHORT {
         return work();
     }

@@ -276,6 +276,10 @@ impl StorageProvider for Quota {
     async fn usage(&self) -> Result<Usage> {
         self.inner.usage().await
     }
+
+    async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
+        self.inner.snapshot().await
+    }
 }
 
 impl fmt::Debug for Quota {

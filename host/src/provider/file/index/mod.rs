@@ -10,6 +10,8 @@ mod writer;
 pub(super) use log::{Log, log_path, shared_memory_path, sync_closed};
 pub(super) use readers::Readers;
 pub(super) use row::{Damaged, Located, Order, Value, scan, usage, write_value};
-pub(super) use schema::{body_generations, close_for_good, last_generation, open, open_temporary, open_unchanged};
+pub(super) use schema::{
+    body_generations, close_for_good, last_generation, open, open_temporary, open_transaction, open_unchanged,
+};
 pub(super) use survey::{count, damage, values};
 pub(super) use writer::{Change, Place, Writer};

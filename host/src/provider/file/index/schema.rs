@@ -170,6 +170,15 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
+/// Opens the index for reading as it is now, whatever is committed later.
+pub(in super::super) fn open_transaction(path: &Path) -> Result<Connection, Fault> {
+    let connection = open_for_reading(path)?;
+    // A transaction begins with its first look.
+    connection.execute_batch("BEGIN")?;
+    connection.query_row("SELECT objects FROM totals", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
 /// The greatest generation that the index knows.
 pub(in super::super) fn last_generation(connection: &Connection) -> Result<Generation, Fault> {
     Ok(connection.query_row(

@@ -163,7 +163,7 @@ impl Committer {
             return;
         }
         match log.sync() {
-            Ok(()) => unsynced.outdated.into_iter().for_each(|body| self.reaper.remove(body)),
+            Ok(()) => unsynced.outdated.into_iter().for_each(|body| self.reaper.remove_outdated(body)),
             Err(error) => self.broken = Some(broken(&error)),
         }
     }
@@ -212,7 +212,7 @@ impl Committer {
             let due = Instant::now() + SYNC_AFTER;
             self.unsynced.get_or_insert(Unsynced { due, outdated: Vec::new() }).outdated.extend(effects.outdated);
         } else {
-            effects.outdated.into_iter().for_each(|body| self.reaper.remove(body));
+            effects.outdated.into_iter().for_each(|body| self.reaper.remove_outdated(body));
         }
         Ok(results)
     }

@@ -140,7 +140,7 @@ async fn after_a_sync_that_failed_nothing_is_written_and_nothing_removed() {
     let folder = tempfile::tempdir().unwrap();
     let layout = Arc::new(Layout::create(folder.path(), Durability::Relaxed).unwrap());
     let connection = index::open(&layout.index(), true, Durability::Relaxed).unwrap();
-    let (reaper, _thread) = Reaper::start().unwrap();
+    let (reaper, _thread) = Reaper::start(Arc::default()).unwrap();
     let writer = Writer::start(connection, Some(Log::failing()), Arc::clone(&layout), reaper.clone()).unwrap();
     let store = async |number: u64, place: Place| {
         let (options, generation) = (StoreOptions::default(), Generation(number));

@@ -1,6 +1,7 @@
 mod check;
 mod durability;
 mod rebuild;
+mod snapshot;
 
 use std::fs;
 use std::path::PathBuf;

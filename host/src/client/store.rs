@@ -1,0 +1,89 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::Method;
+use hyper::body::Frame;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use parking_lot::Mutex;
+
+use super::objects::RemoteObjects;
+use super::read_json;
+use super::snapshot::RemoteSnapshot;
+use crate::error::{Error, Result};
+use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata};
+use crate::provider::{ListQuery, Objects, Page, ReadOnly, StorageProvider, StoreOptions, Usage};
+use crate::wire::{self, PutHead, UsageBody};
+
+/// A store of a running host.
+///
+/// How durable a write is, is up to the provider there. Bytes of whole objects are held against their checksum here too.
+#[derive(Clone, Debug)]
+pub struct RemoteStorageProvider {
+    pub(super) objects: RemoteObjects,
+}
+
+fn object_query<'a>(key: &'a Key, if_match: Option<&'a ETag>) -> Vec<(&'a str, &'a str)> {
+    let mut query = vec![("key", key.as_str())];
+    query.extend(if_match.map(|etag| ("if_match", etag.as_str())));
+    query
+}
+
+#[async_trait]
+impl StorageProvider for RemoteStorageProvider {
+    async fn store(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
+        let head = wire::frame(&PutHead::from(options))?;
+        let header = match &body {
+            Body::Bytes(bytes) => Some((CONTENT_LENGTH, (head.len() + bytes.len()).to_string())),
+            Body::Stream(_) => None,
+        };
+        // The body's own error is the outcome, not that the connection was given up because of it.
+        let failure: Arc<Mutex<Option<Error>>> = Arc::default();
+        let seen = Arc::clone(&failure);
+        let pieces = stream::once(async { Ok(head) }).chain(body.into_stream());
+        let pieces = pieces.inspect_err(move |error| *seen.lock() = Some(error.clone())).map_ok(Frame::data);
+        let body = StreamBody::new(pieces).boxed_unsync();
+        let target = self.objects.target("object", &object_query(key, None));
+        let outcome = self.objects.host.send(Method::PUT, &target, header, body).await;
+        if let Some(error) = failure.lock().take() {
+            return Err(error);
+        }
+        read_json(outcome?).await
+    }
+
+    async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
+        self.objects.retrieve(key, range).await
+    }
+
+    async fn delete(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
+        self.objects.send(Method::DELETE, "object", &object_query(key, if_match)).await?;
+        Ok(())
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page> {
+        self.objects.list(query).await
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
+        self.objects.metadata(key).await
+    }
+
+    async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
+        let json = serde_json::to_vec(&changes)
+            .map_err(|error| Error::internal(format!("changes of attributes are no JSON: {error}")))?;
+        let header = Some((CONTENT_TYPE, "application/json".to_owned()));
+        let body = Full::from(json).map_err(|none| match none {}).boxed_unsync();
+        let target = self.objects.target("object", &object_query(key, if_match));
+        read_json(self.objects.host.send(Method::PATCH, &target, header, body).await?).await
+    }
+
+    async fn usage(&self) -> Result<Usage> {
+        let usage: UsageBody = read_json(self.objects.send(Method::GET, "usage", &[]).await?).await?;
+        Ok(usage.into())
+    }
+
+    async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
+        Ok(Arc::new(ReadOnly(RemoteSnapshot::take(&self.objects).await?)))
+    }
+}
