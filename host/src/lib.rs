@@ -10,10 +10,11 @@
 //! 4. owners: [`manager::StorageManager`], [`lifecycle::LifecycleManager`], [`scheduler::TaskScheduler`],
 //!    [`monitor::StorageMonitor`]
 //! 5. the host: [`host::Host`] makes the owners that a [`config::Config`] describes
-//!    [`simulate`] replays requests on caches, beside all that
+//!    [`simulate`] replays requests on caches, and [`backup`] keeps what stores held, beside all that
 //! 6. front doors: [`server`] (S3 and the admin listener), [`client`], [`cli`]
 #![deny(missing_docs)]
 
+pub mod backup;
 pub mod cache;
 pub mod cli;
 pub mod client;
