@@ -60,14 +60,14 @@ pub(super) async fn store(
     let body = match body {
         Body::Bytes(bytes) => {
             hasher.lock().update(&bytes);
-            progress.bytes(bytes.len());
+            progress.bytes(bytes.len() as u64);
             Body::Bytes(bytes)
         }
         Body::Stream(pieces) => {
             let (hasher, progress) = (hasher.clone(), progress.clone());
             Body::stream(pieces.inspect_ok(move |piece| {
                 hasher.lock().update(piece);
-                progress.bytes(piece.len());
+                progress.bytes(piece.len() as u64);
             }))
         }
     };
@@ -102,7 +102,7 @@ pub(super) async fn write(
     while let Some(piece) = pieces.try_next().await? {
         hasher.update(&piece);
         place.write_all(&piece).await.map_err(|error| cannot_write(&error))?;
-        progress.bytes(piece.len());
+        progress.bytes(piece.len() as u64);
     }
     place.flush().await.map_err(|error| cannot_write(&error))?;
 

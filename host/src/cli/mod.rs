@@ -5,12 +5,14 @@
 //! host that runs on it.
 
 mod address;
+mod backup;
 mod cache;
 mod completions;
 mod config;
 mod content;
 mod context;
 mod copy;
+mod export;
 mod failure;
 mod get;
 mod list;
@@ -133,6 +135,8 @@ enum Command {
     Stat(stat::Stat),
     Tag(tag::Tag),
     Store(store::StoreCommand),
+    Backup(backup::BackupCommand),
+    Export(export::Export),
     Plugin(plugin::PluginCommand),
     Cache(cache::CacheCommand),
     Config(config::ConfigCommand),
@@ -151,6 +155,8 @@ impl Command {
             Self::Stat(stat) => stat.run(context).await,
             Self::Tag(tag) => tag.run(context).await,
             Self::Store(store) => store.run(context).await,
+            Self::Backup(backup) => backup.run(context).await,
+            Self::Export(export) => export.run(context).await,
             Self::Plugin(plugin) => plugin.run(context).await,
             Self::Cache(cache) => cache.run(context).await,
             Self::Config(config) => config.run(context),

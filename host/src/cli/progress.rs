@@ -41,14 +41,19 @@ impl Progress {
 
     /// One more file is to be transferred.
     pub(super) fn file_found(&self, size: u64) {
-        self.files_found.fetch_add(1, Ordering::Relaxed);
+        self.files_found(1, size);
+    }
+
+    /// So many more files are to be transferred, of so many bytes together.
+    pub(super) fn files_found(&self, count: u64, size: u64) {
+        self.files_found.fetch_add(count, Ordering::Relaxed);
         self.bar.inc_length(size);
         self.show_files();
     }
 
     /// So many bytes more went over.
-    pub(super) fn bytes(&self, count: usize) {
-        self.bar.inc(count as u64);
+    pub(super) fn bytes(&self, count: u64) {
+        self.bar.inc(count);
     }
 
     /// One more file is done, well or not.
@@ -61,7 +66,7 @@ impl Progress {
     pub(super) fn follow(&self, event: Event) {
         match event {
             Event::Found(size) => self.file_found(size),
-            Event::Bytes(count) => self.bytes(count),
+            Event::Bytes(count) => self.bytes(count as u64),
             Event::Done => self.file_done(),
         }
     }

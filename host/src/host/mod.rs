@@ -39,7 +39,7 @@ use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
 use crate::object::{StoreName, Timestamp, now};
 use crate::plugin::{Grant, PluginRuntime};
-use crate::provider::layers::{Rekeyed, rekey};
+use crate::provider::layers::{Encryption, Rekeyed, rekey};
 use crate::provider::{ListQuery, StorageProvider};
 use crate::scheduler::{ScheduledTask, TaskScheduler};
 
@@ -162,8 +162,7 @@ impl Host {
     ) -> Result<Rekeyed, HostError> {
         let failed = |error| HostError::Store { store: name.clone(), error };
         let store = lasting_store(config, name)?;
-        let layers = store.layers().map_err(|message| failed(Error::invalid_input(message)))?;
-        let Some(encryption) = layers.encryption else {
+        let Some(encryption) = Self::encryption_of(config, name)? else {
             let message = "it has no `encryption` in the configuration: name a key there first";
             return Err(failed(Error::invalid_input(message)));
         };
@@ -173,6 +172,18 @@ impl Host {
         let mut assembly = Assembly::new(config, data_dir.path(), &runtime, &monitor);
         let provider = assembly.bare_provider(name, &store).await?;
         rekey(&provider, encryption, tell).await.map_err(failed)
+    }
+
+    /// What the objects of a store are encrypted with, and may be.
+    ///
+    /// # Errors
+    /// [`HostError::Store`] if a key can not be read.
+    pub fn encryption_of(config: &Config, name: &StoreName) -> Result<Option<Encryption>, HostError> {
+        let store = config.stores.get(name).cloned().unwrap_or_else(|| client_store(config));
+        let layers = store
+            .layers()
+            .map_err(|message| HostError::Store { store: name.clone(), error: Error::invalid_input(message) })?;
+        Ok(layers.encryption)
     }
 
     /// Builds the plugin that a store's provider is, if it is one and stale.

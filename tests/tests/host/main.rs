@@ -2,6 +2,7 @@
 
 mod access;
 mod authors;
+mod backups;
 mod bad_input;
 mod clients;
 mod commands;

@@ -8,24 +8,24 @@ use tokio::fs;
 /// The local folder that files are copied into. Nothing is written outside of it: below the folder itself no symbolic link
 /// is followed.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(in crate::cli) struct Folder {
     root: PathBuf,
     /// Folders below the root that were looked at or made, so that each is looked at once. Held for a look-up only.
     known: Mutex<HashSet<PathBuf>>,
 }
 
 impl Folder {
-    pub(super) fn new(root: PathBuf) -> Self {
+    pub(in crate::cli) fn new(root: PathBuf) -> Self {
         Self { root, known: Mutex::default() }
     }
 
-    pub(super) fn root(&self) -> &Path {
+    pub(in crate::cli) fn root(&self) -> &Path {
         &self.root
     }
 
     /// Readies the place of the file at `path`, relative to the folder, and says where that is: its parents are folders,
     /// and what is there already is a file, which may be replaced.
-    pub(super) async fn ready(&self, path: &Path) -> io::Result<PathBuf> {
+    pub(in crate::cli) async fn ready(&self, path: &Path) -> io::Result<PathBuf> {
         if !self.knows(Path::new("")) {
             fs::create_dir_all(&self.root).await?;
             self.learn(PathBuf::new());

@@ -12,6 +12,8 @@ use clap::Args;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
+pub(super) use self::folder::Folder;
+pub(super) use self::path::{Overlap, path_of};
 use self::source::Source;
 use self::target::Target;
 use super::address::Side;

@@ -11,7 +11,7 @@ const MAX_NAME: usize = 255;
 ///
 /// # Errors
 /// Says why `name` can not be a file below the folder.
-pub(super) fn path_of(name: &str) -> Result<PathBuf, String> {
+pub(in crate::cli) fn path_of(name: &str) -> Result<PathBuf, String> {
     if name.is_empty() {
         return Err("it is the copied folder itself, and so has no name below it".into());
     }
@@ -74,13 +74,13 @@ pub(super) fn name_of(path: &Path) -> Result<String, String> {
 /// Keys come in byte order. Every key between `a` and `a/b` begins with `a`, so of the keys before it only those that the
 /// present one begins with can matter.
 #[derive(Debug, Default)]
-pub(super) struct Overlap {
+pub(in crate::cli) struct Overlap {
     files: Vec<Key>,
 }
 
 impl Overlap {
     /// The earlier key that is a file where `key` needs a folder; if there is none, `key` is a file from now on.
-    pub(super) fn with(&mut self, key: &Key) -> Option<&Key> {
+    pub(in crate::cli) fn with(&mut self, key: &Key) -> Option<&Key> {
         let text = key.as_str();
         while self.files.last().is_some_and(|file| !text.starts_with(file.as_str())) {
             self.files.pop();

@@ -264,6 +264,11 @@ fn found(layout: &Layout, located: Located, value: Value, range: Option<ByteRang
     Ok(Found::Object(Object { metadata: metadata.into(), range, body }))
 }
 
+/// Whether a folder is one that a [`FileStorageProvider`] keeps objects in.
+pub fn is_store(base_path: &Path) -> bool {
+    Layout::existing(base_path).index().exists()
+}
+
 /// Why an object can not be read whose file is not there.
 fn lost(key: &Key, path: &Path) -> Error {
     Error::corrupt(format!(
