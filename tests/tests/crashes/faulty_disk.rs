@@ -8,9 +8,10 @@
 //! - `torn`: if the call writes, only half of the bytes are written; then the process is killed
 //! - `eio`, `enospc`: the call does nothing and fails
 //!
-//! With `FAULTY_DISK_LOG` every event that succeeded is written down there, and between them what the process writes to
-//! the file `FAULTY_DISK_NOTES`, so that the order of both is known. A record is a letter, three numbers in eight bytes
-//! each, little endian (a position, and the lengths of two texts), and the two texts.
+//! With `FAULTY_DISK_LOG` every event that succeeded is written down there, the one that was made to fail (`F`), and
+//! between them what the process writes to the file `FAULTY_DISK_NOTES`, so that the order of all is known. A record is a
+//! letter, four numbers in eight bytes each, little endian (the inode of an open file, a position, and the lengths of two
+//! texts), and the two texts. An open file is known by its inode, since it may be renamed meanwhile.
 //!
 //! SQLite's shared memory (`-shm`) is left alone: it is mapped, and made anew after a crash.
 
@@ -19,7 +20,11 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
+use std::fs::{self, File};
+use std::mem::ManuallyDrop;
+use std::os::fd::FromRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
@@ -29,6 +34,7 @@ const O_CREAT: c_int = 0o100;
 const O_TRUNC: c_int = 0o1000;
 const O_APPEND: c_int = 0o2000;
 const SEEK_CUR: c_int = 1;
+const AT_REMOVEDIR: c_int = 0x200;
 const SIGKILL: c_int = 9;
 const EIO: c_int = 5;
 const ENOSPC: c_int = 28;
@@ -81,6 +87,7 @@ originals! {
     fdatasync: fn(c_int) -> c_int;
     rename: fn(*const c_char, *const c_char) -> c_int;
     unlink: fn(*const c_char) -> c_int;
+    unlinkat: fn(c_int, *const c_char, c_int) -> c_int;
     mkdir: fn(*const c_char, u32) -> c_int;
     rmdir: fn(*const c_char) -> c_int;
 }
@@ -99,9 +106,24 @@ struct Disk {
     at: u64,
     how: How,
     events: u64,
-    /// The paths of the files that are open and count.
-    open: HashMap<c_int, String>,
+    open: HashMap<c_int, Open>,
     log: Option<c_int>,
+}
+
+/// A file that is open and counts.
+#[derive(Clone)]
+struct Open {
+    /// Its name when it was opened.
+    path: String,
+    inode: u64,
+}
+
+impl Open {
+    fn new(path: String, fd: c_int) -> Self {
+        // SAFETY: it is open, and stays so.
+        let file = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });
+        Self { path, inode: file.metadata().expect("an open file can be looked at").ino() }
+    }
 }
 
 static DISK: LazyLock<Mutex<Disk>> = LazyLock::new(|| {
@@ -135,8 +157,9 @@ impl Disk {
         !self.root.is_empty() && path.starts_with(&self.root) && !path.ends_with("-shm")
     }
 
-    /// Counts an event. `torn` does half of what is to be done. Returns whether the call is to fail.
-    fn event(&mut self, torn: impl FnOnce()) -> bool {
+    /// Counts an event, which would have this letter. `torn` does half of what is to be done. Returns whether the call is to
+    /// fail.
+    fn event(&mut self, letter: u8, path: &str, torn: impl FnOnce()) -> bool {
         self.events += 1;
         if self.events != self.at {
             return false;
@@ -148,6 +171,7 @@ impl Disk {
                 die()
             }
             How::Fail(number) => {
+                self.note(b'F', 0, 0, path.as_bytes(), &[letter]);
                 // SAFETY: it points to the number of this thread.
                 unsafe { *__errno_location() = number };
                 true
@@ -155,10 +179,10 @@ impl Disk {
         }
     }
 
-    fn note(&self, letter: u8, position: u64, first: &[u8], second: &[u8]) {
+    fn note(&self, letter: u8, inode: u64, position: u64, first: &[u8], second: &[u8]) {
         let Some(log) = self.log else { return };
         let mut record = vec![letter];
-        for number in [position, first.len() as u64, second.len() as u64] {
+        for number in [inode, position, first.len() as u64, second.len() as u64] {
             record.extend(number.to_le_bytes());
         }
         record.extend_from_slice(first);
@@ -199,19 +223,20 @@ unsafe fn open_file(path: *const c_char, flags: c_int, mode: c_int) -> c_int {
     }
     let makes = flags & O_CREAT != 0 && !Path::new(&name).exists();
     let empties = flags & O_TRUNC != 0;
-    if !is_note && (makes || empties) && disk.event(|| ()) {
+    if !is_note && (makes || empties) && disk.event(if makes { b'C' } else { b'T' }, &name, || ()) {
         return -1;
     }
     // SAFETY: the caller's.
     let fd = unsafe { original(path, flags, mode) };
     if fd >= 0 {
+        let file = Open::new(name, fd);
         if makes && !is_note {
-            disk.note(b'C', 0, name.as_bytes(), b"");
+            disk.note(b'C', file.inode, 0, file.path.as_bytes(), b"");
         }
         if empties && !is_note {
-            disk.note(b'T', 0, name.as_bytes(), b"");
+            disk.note(b'T', file.inode, 0, file.path.as_bytes(), b"");
         }
-        disk.open.insert(fd, name);
+        disk.open.insert(fd, file);
     }
     fd
 }
@@ -248,7 +273,7 @@ unsafe fn write_at(fd: c_int, bytes: *const c_void, len: usize, position: Option
         }
     };
     let mut disk = disk();
-    let Some(path) = disk.open.get(&fd).cloned() else {
+    let Some(Open { path, inode }) = disk.open.get(&fd).cloned() else {
         drop(disk);
         return original(len);
     };
@@ -256,7 +281,7 @@ unsafe fn write_at(fd: c_int, bytes: *const c_void, len: usize, position: Option
     let half = || {
         original(len / 2);
     };
-    if !is_note && disk.event(half) {
+    if !is_note && disk.event(b'W', &path, half) {
         return -1;
     }
     // SAFETY: the file is open.
@@ -265,7 +290,7 @@ unsafe fn write_at(fd: c_int, bytes: *const c_void, len: usize, position: Option
     if written > 0 {
         // SAFETY: so many bytes were written, so they are there.
         let bytes = unsafe { std::slice::from_raw_parts(bytes.cast::<u8>(), written as usize) };
-        disk.note(if is_note { b'N' } else { b'W' }, start as u64, path.as_bytes(), bytes);
+        disk.note(if is_note { b'N' } else { b'W' }, inode, start as u64, path.as_bytes(), bytes);
     }
     written
 }
@@ -306,14 +331,14 @@ pub unsafe extern "C" fn writev(fd: c_int, pieces: *const IoVec, count: c_int) -
 /// As `ftruncate`'s.
 unsafe fn truncate(fd: c_int, len: i64) -> c_int {
     let mut disk = disk();
-    let path = disk.open.get(&fd).cloned();
-    if path.is_some() && disk.event(|| ()) {
+    let file = disk.open.get(&fd).cloned();
+    if file.as_ref().is_some_and(|file| disk.event(b'T', &file.path, || ())) {
         return -1;
     }
     // SAFETY: the caller's.
     let done = unsafe { (ORIGINALS.ftruncate64)(fd, len) };
-    if let (Some(path), 0) = (path, done) {
-        disk.note(b'T', len as u64, path.as_bytes(), b"");
+    if let (Some(file), 0) = (file, done) {
+        disk.note(b'T', file.inode, len as u64, file.path.as_bytes(), b"");
     }
     done
 }
@@ -334,14 +359,14 @@ pub unsafe extern "C" fn ftruncate64(fd: c_int, len: i64) -> c_int {
 /// As `fsync`'s.
 unsafe fn sync(fd: c_int, original: unsafe extern "C" fn(c_int) -> c_int) -> c_int {
     let mut disk = disk();
-    let path = disk.open.get(&fd).cloned();
-    if path.is_some() && disk.event(|| ()) {
+    let file = disk.open.get(&fd).cloned();
+    if file.as_ref().is_some_and(|file| disk.event(b'S', &file.path, || ())) {
         return -1;
     }
     // SAFETY: the caller's.
     let done = unsafe { original(fd) };
-    if let (Some(path), 0) = (path, done) {
-        disk.note(b'S', 0, path.as_bytes(), b"");
+    if let (Some(file), 0) = (file, done) {
+        disk.note(b'S', file.inode, 0, file.path.as_bytes(), b"");
     }
     done
 }
@@ -359,20 +384,15 @@ pub unsafe extern "C" fn fdatasync(fd: c_int) -> c_int {
 }
 
 /// A call that changes names.
-///
-/// # Safety
-/// `path` is a C string.
-unsafe fn change(letter: u8, path: *const c_char, second: &[u8], original: impl FnOnce() -> c_int) -> c_int {
-    // SAFETY: the caller's.
-    let path = unsafe { text(path) };
+fn change(letter: u8, path: &str, second: &str, original: impl FnOnce() -> c_int) -> c_int {
     let mut disk = disk();
-    let counts = disk.counts(&path);
-    if counts && disk.event(|| ()) {
+    let counts = disk.counts(path);
+    if counts && disk.event(letter, path, || ()) {
         return -1;
     }
     let done = original();
     if counts && done == 0 {
-        disk.note(letter, 0, path.as_bytes(), second);
+        disk.note(letter, 0, 0, path.as_bytes(), second.as_bytes());
     }
     done
 }
@@ -380,23 +400,36 @@ unsafe fn change(letter: u8, path: *const c_char, second: &[u8], original: impl 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
     // SAFETY: the caller's.
-    unsafe { change(b'R', from, text(to).as_bytes(), || (ORIGINALS.rename)(from, to)) }
+    unsafe { change(b'R', &text(from), &text(to), || (ORIGINALS.rename)(from, to)) }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
     // SAFETY: the caller's.
-    unsafe { change(b'U', path, b"", || (ORIGINALS.unlink)(path)) }
+    unsafe { change(b'U', &text(path), "", || (ORIGINALS.unlink)(path)) }
+}
+
+/// As the standard library removes what is in a folder.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unlinkat(folder: c_int, name: *const c_char, flags: c_int) -> c_int {
+    let letter = if flags & AT_REMOVEDIR == 0 { b'U' } else { b'D' };
+    // Without a folder the name is a path.
+    let path = fs::read_link(format!("/proc/self/fd/{folder}")).unwrap_or_default();
+    // SAFETY: the caller's.
+    unsafe {
+        let path = path.join(text(name));
+        change(letter, &path.to_string_lossy(), "", || (ORIGINALS.unlinkat)(folder, name, flags))
+    }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mkdir(path: *const c_char, mode: u32) -> c_int {
     // SAFETY: the caller's.
-    unsafe { change(b'M', path, b"", || (ORIGINALS.mkdir)(path, mode)) }
+    unsafe { change(b'M', &text(path), "", || (ORIGINALS.mkdir)(path, mode)) }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rmdir(path: *const c_char) -> c_int {
     // SAFETY: the caller's.
-    unsafe { change(b'D', path, b"", || (ORIGINALS.rmdir)(path)) }
+    unsafe { change(b'D', &text(path), "", || (ORIGINALS.rmdir)(path)) }
 }

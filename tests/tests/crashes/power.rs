@@ -1,6 +1,6 @@
 //! A loss of power: what a disk may hold that was told so much and asked to sync so little.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,9 +14,10 @@ use crate::model::{self, Setup};
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) letter: u8,
+    inode: u64,
     position: u64,
-    path: String,
-    data: Vec<u8>,
+    pub(crate) path: String,
+    pub(crate) data: Vec<u8>,
 }
 
 /// The records of a log, whose last one may be cut off.
@@ -25,13 +26,13 @@ pub(crate) fn records(log: &Path) -> Vec<Record> {
     let mut rest = &bytes[..];
     let mut records = Vec::new();
     while let Some((&letter, after)) = rest.split_first() {
-        let Some((numbers, after)) = after.split_at_checked(24) else { break };
-        let [position, first, second] = numbers.as_chunks::<8>().0 else { break };
-        let (first, second) = (u64::from_le_bytes(*first) as usize, u64::from_le_bytes(*second) as usize);
-        let Some((texts, after)) = after.split_at_checked(first + second) else { break };
-        let (path, data) = texts.split_at(first);
+        let Some((numbers, after)) = after.split_at_checked(32) else { break };
+        let numbers: Vec<_> = numbers.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+        let [inode, position, first, second] = numbers[..] else { break };
+        let Some((texts, after)) = after.split_at_checked((first + second) as usize) else { break };
+        let (path, data) = texts.split_at(first as usize);
         let path = String::from_utf8(path.to_vec()).expect("a path of ours");
-        records.push(Record { letter, position: u64::from_le_bytes(*position), path, data: data.to_vec() });
+        records.push(Record { letter, inode, position, path, data: data.to_vec() });
         rest = after;
     }
     records
@@ -61,6 +62,8 @@ struct Naming {
 #[derive(Default)]
 struct Disk {
     files: Vec<FileState>,
+    /// The last file of each inode: one that was removed may have had the same.
+    inodes: HashMap<u64, usize>,
     /// As the process sees them.
     names: BTreeMap<PathBuf, usize>,
     folders: BTreeSet<PathBuf>,
@@ -80,38 +83,35 @@ impl Disk {
         self.since.entry(parent).or_default().push(Naming { path, file });
     }
 
+    /// The file that a call was about, under whatever name it has by now.
+    fn open(&mut self, record: &Record) -> &mut FileState {
+        let file = self.inodes.get(&record.inode);
+        &mut self.files[*file.unwrap_or_else(|| panic!("{} was never made on this disk", record.path))]
+    }
+
     fn apply(&mut self, record: &Record) {
-        let file = self.names.get(Path::new(&record.path)).copied();
         match record.letter {
             b'C' => {
                 self.files.push(FileState::default());
+                self.inodes.insert(record.inode, self.files.len() - 1);
                 self.name(&record.path, Some(self.files.len() - 1));
             }
-            b'W' => {
-                // Of files that were opened before they were renamed the log has the old name.
-                if let Some(file) = file {
-                    self.files[file].since.push(Write::At(record.position, record.data.clone()));
+            b'W' => self.open(record).since.push(Write::At(record.position, record.data.clone())),
+            b'T' => self.open(record).since.push(Write::Truncated(record.position)),
+            b'S' if self.folders.contains(Path::new(&record.path)) => {
+                for naming in self.since.remove(Path::new(&record.path)).unwrap_or_default() {
+                    naming.apply(&mut self.certain);
                 }
             }
-            b'T' => {
-                if let Some(file) = file {
-                    self.files[file].since.push(Write::Truncated(record.position));
-                }
+            b'S' => {
+                let state = self.open(record);
+                let writes = std::mem::take(&mut state.since);
+                writes.iter().for_each(|write| write.apply(&mut state.synced));
             }
-            b'S' => match file {
-                Some(file) => {
-                    let state = &mut self.files[file];
-                    let writes = std::mem::take(&mut state.since);
-                    writes.iter().for_each(|write| write.apply(&mut state.synced));
-                }
-                None => {
-                    for naming in self.since.remove(Path::new(&record.path)).unwrap_or_default() {
-                        naming.apply(&mut self.certain);
-                    }
-                }
-            },
             b'R' => {
                 let to = String::from_utf8(record.data.clone()).expect("a path of ours");
+                let file = self.names.get(Path::new(&record.path)).copied();
+                assert!(file.is_some(), "{} is renamed, and no file of this disk", record.path);
                 self.name(&record.path, None);
                 self.name(&to, file);
             }
