@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 
 use larder::error::Error;
 use larder::provider::file::Durability;
-use larder::provider::{ListQuery, StorageProvider};
+use larder::provider::layers::rekey;
+use larder::provider::{ListQuery, StorageProvider, Usage};
 use tokio::runtime::Runtime;
 
 use crate::faulty_disk;
-use crate::model::{self, Objects, STEPS, Setup, Step, WRITERS};
+use crate::model::{self, Keys, Layering, Objects, SETUPS, STEPS, Setup, Step, WRITERS};
+use crate::power::{self, Record};
 
 /// What the disk does at an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +39,6 @@ impl Trouble {
     }
 }
 
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    Itself,
-    Killed,
-}
-
 /// How long a lock may be shared.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -52,16 +47,18 @@ pub(crate) struct Child {
     folder: PathBuf,
     setup: Setup,
     seed: u64,
-    /// For each writer what may be there: one state, or two if it is not known whether the last step happened.
+    /// For each writer what may be there: one state, or two if it is not known whether a step happened.
     states: Vec<Vec<Objects>>,
     /// The step that each goes on with.
     next: Vec<u64>,
+    /// Whether all objects have the second key by now.
+    rekeyed: bool,
 }
 
 impl Child {
     pub(crate) fn new(folder: &Path, setup: Setup, seed: u64) -> Self {
         let states = (0..WRITERS).map(|_| vec![Objects::new()]).collect();
-        Self { folder: folder.to_owned(), setup, seed, states, next: vec![0; WRITERS as usize] }
+        Self { folder: folder.to_owned(), setup, seed, states, next: vec![0; WRITERS as usize], rekeyed: false }
     }
 
     fn store(&self) -> PathBuf {
@@ -72,13 +69,15 @@ impl Child {
         self.folder.join("log")
     }
 
-    /// Runs the workload, with trouble at this event; 0 is none. Takes note of what it says that it did.
-    pub(crate) fn run(&mut self, at: u64, how: Trouble) -> Ended {
+    /// Runs the workload, with trouble at this event; 0 is none. Takes note of what it says that it did. Returns whether
+    /// there were so many events.
+    pub(crate) fn run(&mut self, at: u64, how: Trouble) -> bool {
         let notes = self.folder.join("notes");
         let _ = fs::remove_file(self.log());
         let _ = fs::remove_file(&notes);
         let first = self.next.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-        let status = Command::new(std::env::current_exe().expect("this is a program"))
+        let setup = SETUPS.iter().position(|setup| *setup == self.setup).expect("it is one of them");
+        let ended = Command::new(std::env::current_exe().expect("this is a program"))
             .args(["--exact", "workload", "--ignored", "--nocapture", "--test-threads=1"])
             .env("LD_PRELOAD", faulty_disk())
             .env("FAULTY_DISK_ROOT", self.store())
@@ -88,49 +87,66 @@ impl Child {
             .env("FAULTY_DISK_HOW", how.word())
             .env("LARDER_CRASH_STORE", self.store())
             .env("LARDER_CRASH_NOTES", &notes)
-            .env("LARDER_CRASH_SETUP", format!("{:?},{}", self.setup.durability, self.setup.layered))
+            .env("LARDER_CRASH_SETUP", setup.to_string())
             .env("LARDER_CRASH_SEED", self.seed.to_string())
             .env("LARDER_CRASH_FIRST", first)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .output()
             .expect("it can be started");
-        self.note(&fs::read_to_string(&notes).unwrap_or_default());
-        match (status.status.success(), status.status.signal()) {
-            (true, _) => Ended::Itself,
-            (_, Some(9)) => Ended::Killed,
-            _ => panic!("at event {at}, {how:?}: {}", String::from_utf8_lossy(&status.stderr)),
+        let failed = power::records(&self.log()).into_iter().find(|record| record.letter == b'F');
+        let doubt = failed.as_ref().is_some_and(|failed| self.leaves_doubt(failed));
+        self.note(&fs::read_to_string(&notes).unwrap_or_default(), doubt);
+        match (ended.status.success(), ended.status.signal()) {
+            (true, _) => failed.is_some(),
+            (_, Some(9)) if matches!(how, Trouble::Kill | Trouble::Torn) => true,
+            _ => panic!("{:?}, at event {at}, {how:?}: {}", self.setup, String::from_utf8_lossy(&ended.stderr)),
         }
     }
 
-    /// Takes note of what the steps came to that were begun (`b`), done (`d`) or have failed (`f`).
-    pub(crate) fn note(&mut self, notes: &str) {
+    /// Whether a write that this call failed for may be there after a restart all the same.
+    ///
+    /// A commit is written to the index's log and then synced. When that sync fails, the log may have all of it, and a
+    /// restart finds it there; whoever asked heard of an error, since a loss of power might take it back. A full disk too
+    /// may say so first at the sync, where the file system gives out room late. Of every other call that fails it is
+    /// known that the write did not happen, since the commit is not in the log. (With another durability than `strict`
+    /// commits are not synced: a sync of the log that fails is one of its beginning, or of commits that were acknowledged.)
+    fn leaves_doubt(&self, failed: &Record) -> bool {
+        let is_log_sync = failed.path.ends_with("-wal") && failed.data == b"S";
+        is_log_sync && self.setup.durability == Durability::Strict
+    }
+
+    /// Takes note of what the steps came to that were begun (`b`), done (`d`), have failed (`f`), or were refused since
+    /// another had failed (`r`), and of a change of keys (`k`) that is complete.
+    pub(crate) fn note(&mut self, notes: &str, doubt: bool) {
+        self.rekeyed = false;
         for line in notes.lines() {
             let (word, numbers) = line.split_once(' ').expect("a word");
             let (writer, number) = numbers.split_once(' ').expect("two numbers");
             let (writer, number): (u64, u64) = (writer.parse().expect("one"), number.parse().expect("one"));
-            let step = Step::of(self.seed, writer, number);
             let states = &mut self.states[writer as usize];
             match word {
-                // From now on it may have happened.
+                // From now on it may have happened: the states in which it did are the second half.
                 "b" => {
+                    let step = Step::of(self.seed, writer, number);
                     let mut after = states.clone();
                     after.iter_mut().for_each(|objects| model::apply(objects, &step));
                     states.extend(after);
                     self.next[writer as usize] = number + 1;
                 }
-                // The states in which it did are the second half.
                 "d" => drop(states.drain(..states.len() / 2)),
-                // One that has failed may have happened all the same, if nobody knows what the disk holds.
-                "f" => {}
+                "f" if doubt => {}
+                "f" | "r" => states.truncate(states.len() / 2),
+                "k" => self.rekeyed = true,
                 _ => panic!("{line}"),
             }
+            assert!(states.len() <= 4, "one step of each writer is in doubt at most, and one under way");
         }
     }
 
     /// How many events the last run had.
     pub(crate) fn events(&self) -> u64 {
-        crate::power::records(&self.log()).iter().filter(|record| record.letter != b'N').count() as u64
+        power::records(&self.log()).iter().filter(|record| record.letter != b'N').count() as u64
     }
 
     /// Opens what is left. A process that another test starts at this moment shares the lock for an instant.
@@ -147,8 +163,12 @@ impl Child {
 
     /// Sees to it that what was acknowledged is there, and nothing else.
     pub(crate) async fn check(&mut self) {
-        let provider = self.open();
-        let found = model::found(&*provider).await;
+        let files = self.open();
+        let found = model::found(&*self.setup.around(&files, Keys::Second)).await;
+        if self.rekeyed {
+            let with_one_key = model::found(&*self.setup.around(&files, Keys::OnlySecond)).await;
+            assert_eq!(with_one_key, found, "the new key is enough");
+        }
         for (writer, found) in found.into_iter().enumerate() {
             self.see(writer, found);
         }
@@ -168,13 +188,19 @@ impl Child {
         self.states[writer] = vec![found];
     }
 
-    /// Deletes everything, and sees to it that nothing is left of it on the disk.
-    pub(crate) async fn check_that_all_can_go(&self) {
+    /// Completes a change of keys that was interrupted, deletes everything, and sees to it that nothing is left of it on
+    /// the disk.
+    pub(crate) async fn check_that_all_can_go(&mut self) {
+        if self.setup.layers == Layering::Rekeyed {
+            rekey(&self.open(), Keys::Second.encryption(), |_| ()).await.unwrap();
+            self.rekeyed = true;
+            self.check().await;
+        }
         let provider = self.open();
         for object in provider.list(&ListQuery::all()).await.unwrap().objects {
             provider.delete(&object.key, None).await.unwrap();
         }
-        assert_eq!(provider.usage().await.unwrap().bytes, 0);
+        assert_eq!(provider.usage().await.unwrap(), Usage::default());
         drop(provider);
         let left = files(&self.store().join("bodies")) + files(&self.store().join("tmp"));
         assert_eq!(left, 0, "files that nobody can delete");
@@ -189,40 +215,49 @@ fn files(folder: &Path) -> usize {
 /// What the process does that the disk fails.
 pub(crate) fn run() {
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
-    let (durability, layered) = variable("LARDER_CRASH_SETUP").split_once(',').map(own).expect("a setup");
-    let durability = match &*durability {
-        "Strict" => Durability::Strict,
-        "Relaxed" => Durability::Relaxed,
-        _ => Durability::None,
-    };
-    let setup = Setup { durability, layered: layered == "true" };
+    let setup = SETUPS[variable("LARDER_CRASH_SETUP").parse::<usize>().expect("a number")];
     let seed: u64 = variable("LARDER_CRASH_SEED").parse().expect("a number");
     let first: Vec<u64> =
         variable("LARDER_CRASH_FIRST").split(',').map(|text| text.parse().expect("a number")).collect();
     let notes = OpenOptions::new().create(true).append(true).open(variable("LARDER_CRASH_NOTES")).expect("notes");
     // A disk that fails while the store is opened is an error too.
-    let Ok(provider) = setup.open(Path::new(&variable("LARDER_CRASH_STORE"))) else { return };
+    let Ok(files) = setup.open(Path::new(&variable("LARDER_CRASH_STORE"))) else { return };
     let notes = Arc::new(notes);
     Runtime::new().unwrap().block_on(async {
-        let writers = (0..WRITERS).map(|writer| {
-            let (provider, notes, first) = (Arc::clone(&provider), Arc::clone(&notes), first[writer as usize]);
-            tokio::spawn(async move {
-                for number in first..first + STEPS {
-                    let step = Step::of(seed, writer, number);
-                    say(&notes, &format!("b {writer} {number}\n"));
-                    let word = if step.carry_out(&*provider).await.is_ok() { "d" } else { "f" };
-                    say(&notes, &format!("{word} {writer} {number}\n"));
-                }
-            })
-        });
-        for writer in writers.collect::<Vec<_>>() {
-            writer.await.unwrap();
+        work(&setup.around(&files, Keys::First), &notes, seed, &first).await;
+        if setup.layers == Layering::Rekeyed && rekey(&files, Keys::Second.encryption(), |_| ()).await.is_ok() {
+            say(&notes, "k 0 0\n");
         }
+        let second: Vec<u64> = first.iter().map(|first| first + STEPS / 2).collect();
+        work(&setup.around(&files, Keys::Second), &notes, seed, &second).await;
     });
 }
 
-fn own((first, second): (&str, &str)) -> (String, String) {
-    (first.to_owned(), second.to_owned())
+/// Half of the steps, from these on.
+async fn work(provider: &Arc<dyn StorageProvider>, notes: &Arc<File>, seed: u64, first: &[u64]) {
+    let writers = first.iter().zip(0..).map(|(&first, writer)| {
+        let (provider, notes) = (Arc::clone(provider), Arc::clone(notes));
+        tokio::spawn(async move {
+            for number in first..first + STEPS / 2 {
+                let step = Step::of(seed, writer, number);
+                let before = model::look_up(&*provider, step.key()).await.unwrap();
+                say(&notes, &format!("b {writer} {number}\n"));
+                let word = match step.carry_out(&*provider).await {
+                    Ok(()) => "d",
+                    Err(Error::Unavailable { .. }) => "r",
+                    Err(_) => "f",
+                };
+                say(&notes, &format!("{word} {writer} {number}\n"));
+                if word != "d" {
+                    let after = model::look_up(&*provider, step.key()).await.unwrap();
+                    assert!(after == before, "a write that has failed leaves the old object: {}", step.key());
+                }
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
 }
 
 /// One write, so that a line is there whole or not at all.

@@ -7,29 +7,73 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream;
 use larder::error::{Error, Result};
-use larder::object::{AttributeChanges, Attributes, Body, Key, Tags};
+use larder::object::{AttributeChanges, Attributes, Body, Key, Object, Tags};
 use larder::provider::file::{Durability, FileOptions, FileStorageProvider};
 use larder::provider::layers::{Encryption, EncryptionKey, Layers};
 use larder::provider::{ListQuery, StorageProvider, StoreOptions};
 
 /// How the provider is set up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Setup {
     pub(crate) durability: Durability,
-    pub(crate) layered: bool,
+    pub(crate) layers: Layering,
+}
+
+/// What is around the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layering {
+    Bare,
+    /// Every layer.
+    Layered,
+    /// The same, and half-way all objects are encrypted with another key.
+    Rekeyed,
+}
+
+/// Every durability, every layer at once, and a change of keys.
+pub(crate) const SETUPS: [Setup; 5] = [
+    Setup { durability: Durability::Strict, layers: Layering::Bare },
+    Setup { durability: Durability::Relaxed, layers: Layering::Bare },
+    Setup { durability: Durability::None, layers: Layering::Bare },
+    Setup { durability: Durability::Strict, layers: Layering::Layered },
+    Setup { durability: Durability::Strict, layers: Layering::Rekeyed },
+];
+
+/// Which keys a store has that is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// The one that it begins with. The other can be read: an earlier run may have come to it.
+    First,
+    /// The one that all objects are to be encrypted with, and the one that some still are.
+    Second,
+    /// That one alone.
+    OnlySecond,
+}
+
+impl Keys {
+    pub(crate) fn encryption(self) -> Encryption {
+        let [first, second] = ["5a", "a5"].map(|byte| EncryptionKey::parse(&byte.repeat(32)).expect("it is a key"));
+        match self {
+            Self::First => Encryption { key: first, old_keys: vec![second] },
+            Self::Second => Encryption { key: second, old_keys: vec![first] },
+            Self::OnlySecond => Encryption { key: second, old_keys: Vec::new() },
+        }
+    }
 }
 
 impl Setup {
+    /// The provider alone.
     pub(crate) fn open(self, folder: &Path) -> Result<Arc<dyn StorageProvider>> {
-        let files: Arc<dyn StorageProvider> =
-            Arc::new(FileStorageProvider::open(folder, &FileOptions { durability: self.durability })?);
-        if !self.layered {
-            return Ok(files);
+        Ok(Arc::new(FileStorageProvider::open(folder, &FileOptions { durability: self.durability })?))
+    }
+
+    /// The provider within its layers.
+    pub(crate) fn around(self, files: &Arc<dyn StorageProvider>, keys: Keys) -> Arc<dyn StorageProvider> {
+        let files = Arc::clone(files);
+        if self.layers == Layering::Bare {
+            return files;
         }
-        let key = EncryptionKey::parse(&"5a".repeat(32)).expect("it is a key");
-        let encryption = Some(Encryption { key, old_keys: Vec::new() });
-        let layers = Layers { max_size: Some(1 << 40), compression: Some(1), encryption };
-        Ok(layers.around(files))
+        let encryption = Some(keys.encryption());
+        Layers { max_size: Some(1 << 40), compression: Some(1), encryption }.around(files)
     }
 }
 
@@ -71,10 +115,16 @@ impl Step {
             1 => Self::Tag { key, tag },
             _ => {
                 let size = SIZES[(random(2) % SIZES.len() as u64) as usize];
-                let bytes =
-                    (0..size as u64).map(|at| (mix(&[random(3), at / 8]) >> (at % 8 * 8)) as u8 & 0x3F).collect();
+                let eights = (0..size.div_ceil(8) as u64).flat_map(|at| mix(&[random(3), at]).to_le_bytes());
+                let bytes = eights.take(size).map(|byte| byte & 0x3F).collect();
                 Self::Put { key, bytes, tag }
             }
+        }
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key } | Self::Tag { key, .. } => key,
         }
     }
 
@@ -112,8 +162,11 @@ fn tags(tag: &str) -> Tags {
     Tags::from_pairs([("step".to_owned(), tag.to_owned())]).expect("it is a tag")
 }
 
-/// The objects of a writer: their bytes and tags.
-pub(crate) type Objects = BTreeMap<Key, (Bytes, String)>;
+/// An object as the model has it: its bytes and its tag.
+pub(crate) type Known = (Bytes, String);
+
+/// The objects of a writer.
+pub(crate) type Objects = BTreeMap<Key, Known>;
 
 /// What the steps that a writer has carried out come to.
 pub(crate) fn apply(objects: &mut Objects, step: &Step) {
@@ -132,6 +185,24 @@ pub(crate) fn apply(objects: &mut Objects, step: &Step) {
     }
 }
 
+/// What is under a key.
+pub(crate) async fn look_up(provider: &dyn StorageProvider, key: &Key) -> Result<Option<Known>> {
+    match provider.retrieve(key, None).await {
+        Err(Error::NotFound { .. }) => Ok(None),
+        object => known(object?).await.map(Some),
+    }
+}
+
+async fn known(object: Object) -> Result<Known> {
+    let tag = object.metadata.attributes.tags.get("step").unwrap_or_default().to_owned();
+    Ok((object.body.collect(1 << 20).await?, tag))
+}
+
+/// Which writer a key is of.
+pub(crate) fn writer_of(key: &Key) -> usize {
+    key.as_str().split('/').next().and_then(|part| part.parse().ok()).expect("a writer")
+}
+
 /// What is there, for each writer.
 pub(crate) async fn found(provider: &dyn StorageProvider) -> Vec<Objects> {
     let mut found = vec![Objects::new(); WRITERS as usize];
@@ -140,10 +211,8 @@ pub(crate) async fn found(provider: &dyn StorageProvider) -> Vec<Objects> {
     for listed in page.objects {
         let object = provider.retrieve(&listed.key, None).await.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(*object.metadata, listed);
-        let bytes = object.body.collect(1 << 20).await.unwrap_or_else(|error| panic!("{error}"));
-        let writer: usize = listed.key.as_str().split('/').next().and_then(|part| part.parse().ok()).expect("a writer");
-        let tag = listed.attributes.tags.get("step").unwrap_or_default().to_owned();
-        found[writer].insert(listed.key, (bytes, tag));
+        let known = known(object).await.unwrap_or_else(|error| panic!("{error}"));
+        found[writer_of(&listed.key)].insert(listed.key, known);
     }
     found
 }
