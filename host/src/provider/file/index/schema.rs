@@ -59,22 +59,24 @@ pub(in super::super) fn open(path: &Path, may_create: bool, durability: Durabili
             path.display()
         ))));
     }
+    // The log goes to the index, with another sync, each 16 MiB; larger than SQLite's own 4 MiB, since values come
+    // through it.
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL;
+         PRAGMA fullfsync = ON;
+         PRAGMA wal_autocheckpoint = 4096;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA cell_size_check = ON;
+         PRAGMA trusted_schema = OFF;",
+    )?;
+    // Synced whatever the durability: bodies beside an index without tables look like those of one that was lost.
+    migrate(&mut connection, MIGRATIONS)?;
     // FULL: a commit syncs the log. NORMAL: the log is synced before it goes to the index, and so never out of order.
     connection.execute_batch(match durability {
         Durability::Strict => "PRAGMA synchronous = FULL;",
         Durability::Relaxed => "PRAGMA synchronous = NORMAL;",
         Durability::None => "PRAGMA synchronous = OFF;",
     })?;
-    // The log goes to the index, with another sync, each 16 MiB; larger than SQLite's own 4 MiB, since values come
-    // through it.
-    connection.execute_batch(
-        "PRAGMA fullfsync = ON;
-         PRAGMA wal_autocheckpoint = 4096;
-         PRAGMA journal_size_limit = 67108864;
-         PRAGMA cell_size_check = ON;
-         PRAGMA trusted_schema = OFF;",
-    )?;
-    migrate(&mut connection, MIGRATIONS)?;
     Ok(connection)
 }
 
