@@ -1,6 +1,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use super::index;
 use super::layout::Layout;
 use crate::error::{Error, Result};
 
@@ -39,7 +40,6 @@ impl Closed {
 
     /// Whether nothing was ever stored there: whoever made the folder was stopped before it had an index.
     pub(super) fn is_blank(&self) -> Result<bool> {
-        let has_index = self.layout.index().metadata().is_ok_and(|metadata| metadata.len() > 0);
-        Ok(!has_index && self.layout.bodies_by_folder()?.next().is_none())
+        Ok(self.layout.bodies_by_folder()?.next().is_none() && index::is_blank(&self.layout.index()))
     }
 }

@@ -121,15 +121,10 @@ fn missing(path: &Path) -> Error {
 /// the log to the index. Where there is a log it writes to the shared memory beside it, which nobody else uses. What can
 /// be read of a damaged index is read.
 pub(in super::super) fn open_unchanged(path: &Path) -> Result<Connection, Fault> {
-    if path.metadata().is_ok_and(|metadata| metadata.len() == 0) || !path.exists() {
+    if is_empty(path) {
         return Err(missing(path).into());
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let has_log = log_path(path).metadata().is_ok_and(|metadata| metadata.len() > 0);
-    let connection = Connection::open_with_flags(uri(path, !has_log), flags)?;
-    // Only so SQLite reads an index that was cut off.
-    connection.execute_batch("PRAGMA writable_schema = ON;")?;
-    connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
+    let connection = open_as_it_is(path)?;
     match version(&connection)? {
         0 => Err(missing(path).into()),
         version => {
@@ -137,6 +132,30 @@ pub(in super::super) fn open_unchanged(path: &Path) -> Result<Connection, Fault>
             Ok(connection)
         }
     }
+}
+
+/// Whether the index of a folder that nobody has open has no tables yet: whoever made it was stopped before that.
+pub(in super::super) fn is_blank(path: &Path) -> bool {
+    let has_tables = || -> Result<bool, Fault> {
+        let connection = open_as_it_is(path)?;
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok(tables > 0 || version(&connection)? > 0)
+    };
+    is_empty(path) || has_tables().is_ok_and(|has_tables| !has_tables)
+}
+
+fn is_empty(path: &Path) -> bool {
+    path.metadata().map_or(!path.exists(), |metadata| metadata.len() == 0)
+}
+
+fn open_as_it_is(path: &Path) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let has_log = log_path(path).metadata().is_ok_and(|metadata| metadata.len() > 0);
+    let connection = Connection::open_with_flags(uri(path, !has_log), flags)?;
+    // Only so SQLite reads an index that was cut off.
+    connection.execute_batch("PRAGMA writable_schema = ON;")?;
+    connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
+    Ok(connection)
 }
 
 /// An empty index that is gone when it is closed.

@@ -152,3 +152,15 @@ async fn a_store_that_is_open_and_a_folder_without_one_are_refused() {
     assert_eq!(check(folder.path(), &mut Vec::new()).unwrap(), CheckReport::default(), "made, and stopped at once");
     assert_eq!(space(folder.path()).unwrap(), Space::default());
 }
+
+#[test]
+fn a_store_whose_making_was_interrupted_is_not_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::create(folder.path(), Durability::Strict).unwrap();
+    let connection = Connection::open(layout.index()).unwrap();
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).unwrap();
+    drop(connection);
+    assert!(fs::metadata(layout.index()).unwrap().len() > 0);
+    assert_eq!(kinds(&folder), []);
+    open(folder.path()).unwrap();
+}
