@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use larder::error::Error;
-use larder::provider::file::Durability;
+use larder::error::{Error, Result};
+use larder::provider::file::{self, Durability};
 use larder::provider::layers::rekey;
 use larder::provider::{ListQuery, StorageProvider, Usage};
 use tokio::runtime::Runtime;
@@ -53,15 +53,18 @@ pub(crate) struct Child {
     next: Vec<u64>,
     /// Whether all objects have the second key by now.
     rekeyed: bool,
+    /// How long it waits after half of the steps.
+    pub(crate) pause: Duration,
 }
 
 impl Child {
     pub(crate) fn new(folder: &Path, setup: Setup, seed: u64) -> Self {
         let states = (0..WRITERS).map(|_| vec![Objects::new()]).collect();
-        Self { folder: folder.to_owned(), setup, seed, states, next: vec![0; WRITERS as usize], rekeyed: false }
+        let next = vec![0; WRITERS as usize];
+        Self { folder: folder.to_owned(), setup, seed, states, next, rekeyed: false, pause: Duration::ZERO }
     }
 
-    fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.folder.join("store")
     }
 
@@ -90,6 +93,7 @@ impl Child {
             .env("LARDER_CRASH_SETUP", setup.to_string())
             .env("LARDER_CRASH_SEED", self.seed.to_string())
             .env("LARDER_CRASH_FIRST", first)
+            .env("LARDER_CRASH_PAUSE", self.pause.as_millis().to_string())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .output()
@@ -149,33 +153,44 @@ impl Child {
         power::records(&self.log()).iter().filter(|record| record.letter != b'N').count() as u64
     }
 
-    /// Opens what is left. A process that another test starts at this moment shares the lock for an instant.
+    /// Opens what is left.
     fn open(&self) -> Arc<dyn StorageProvider> {
-        let begun = Instant::now();
-        loop {
-            match self.setup.open(&self.store()) {
-                Ok(provider) => return provider,
-                Err(Error::Unavailable { .. }) if begun.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(5)),
-                Err(error) => panic!("{:?}, seed {}: it does not open: {error}", self.setup, self.seed),
-            }
+        let opened = patiently(|| self.setup.open(&self.store()));
+        opened.unwrap_or_else(|error| panic!("{:?}, seed {}: it does not open: {error}", self.setup, self.seed))
+    }
+
+    /// Sees to it that nothing is damaged in what is left, before anything is opened.
+    fn check_as_it_is(&self) {
+        let mut findings = Vec::new();
+        match patiently(|| file::check(&self.store(), &mut findings)) {
+            Ok(report) => assert_eq!(report.damage, 0, "{:?}, seed {}: {findings:#?}", self.setup, self.seed),
+            // It was stopped before there was a store.
+            Err(Error::InvalidInput { .. }) => {}
+            Err(error) => panic!("{:?}, seed {}: it can not be checked: {error}", self.setup, self.seed),
         }
     }
 
-    /// Sees to it that what was acknowledged is there, and nothing else.
-    pub(crate) async fn check(&mut self) {
+    /// All objects of a sound store, for each writer.
+    pub(crate) async fn found(&self) -> Vec<Objects> {
+        self.check_as_it_is();
         let files = self.open();
         let found = model::found(&*self.setup.around(&files, Keys::Second)).await;
         if self.rekeyed {
             let with_one_key = model::found(&*self.setup.around(&files, Keys::OnlySecond)).await;
             assert_eq!(with_one_key, found, "the new key is enough");
         }
-        for (writer, found) in found.into_iter().enumerate() {
+        found
+    }
+
+    /// Sees to it that what was acknowledged is there, and nothing else.
+    pub(crate) async fn check(&mut self) {
+        for (writer, found) in self.found().await.into_iter().enumerate() {
             self.see(writer, found);
         }
     }
 
     /// Sees to it that a writer's objects are in a state that they may be in.
-    pub(crate) fn see(&mut self, writer: usize, found: Objects) {
+    fn see(&mut self, writer: usize, found: Objects) {
         let states = &self.states[writer];
         assert!(
             states.contains(&found),
@@ -207,6 +222,17 @@ impl Child {
     }
 }
 
+/// Tries again for a while what needs a lock: a process that another test starts at this moment shares it for an instant.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    let begun = Instant::now();
+    loop {
+        match attempt() {
+            Err(Error::Unavailable { .. }) if begun.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(5)),
+            result => return result,
+        }
+    }
+}
+
 fn files(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
@@ -219,6 +245,7 @@ pub(crate) fn run() {
     let seed: u64 = variable("LARDER_CRASH_SEED").parse().expect("a number");
     let first: Vec<u64> =
         variable("LARDER_CRASH_FIRST").split(',').map(|text| text.parse().expect("a number")).collect();
+    let pause = Duration::from_millis(variable("LARDER_CRASH_PAUSE").parse().expect("a number"));
     let notes = OpenOptions::new().create(true).append(true).open(variable("LARDER_CRASH_NOTES")).expect("notes");
     // A disk that fails while the store is opened is an error too.
     let Ok(files) = setup.open(Path::new(&variable("LARDER_CRASH_STORE"))) else { return };
@@ -228,6 +255,7 @@ pub(crate) fn run() {
         if setup.layers == Layering::Rekeyed && rekey(&files, Keys::Second.encryption(), |_| ()).await.is_ok() {
             say(&notes, "k 0 0\n");
         }
+        tokio::time::sleep(pause).await;
         let second: Vec<u64> = first.iter().map(|first| first + STEPS / 2).collect();
         work(&setup.around(&files, Keys::Second), &notes, seed, &second).await;
     });

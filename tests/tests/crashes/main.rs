@@ -9,6 +9,7 @@
 #![cfg(target_os = "linux")]
 
 mod child;
+mod history;
 mod model;
 mod power;
 
@@ -131,17 +132,32 @@ fn with_a_full_disk_at_every_call_it_loses_nothing() {
     fail_at_every_event(Trouble::Full);
 }
 
-#[test]
-fn without_what_was_not_synced_it_loses_nothing() {
+/// Takes the power from workloads of this durability.
+fn lose_power(durability: Durability, losses: usize) {
     let runtime = Runtime::new().unwrap();
     let mut lost = 0;
     for seed in 0.. {
-        for setup in SETUPS.into_iter().filter(|setup| setup.durability == Durability::Strict) {
-            lost += power::losses(&runtime, setup, seed, (crashes() / 8).max(20));
+        for setup in SETUPS.into_iter().filter(|setup| setup.durability == durability) {
+            lost += power::losses(&runtime, setup, seed, (losses / 8).max(20));
         }
-        if lost >= crashes() {
+        if lost >= losses {
             break;
         }
     }
-    println!("{lost} losses of power");
+    println!("{lost} losses of power, {durability:?}");
+}
+
+#[test]
+fn without_what_was_not_synced_it_loses_nothing() {
+    lose_power(Durability::Strict, crashes());
+}
+
+#[test]
+fn a_relaxed_store_without_what_was_not_synced_is_as_it_was_a_second_ago() {
+    lose_power(Durability::Relaxed, crashes() / 2);
+}
+
+#[test]
+fn a_store_without_durability_and_what_was_not_synced_never_has_other_bytes() {
+    lose_power(Durability::None, crashes() / 2);
 }

@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use larder::error::Error;
+use larder::provider::file::Durability;
 use tokio::runtime::Runtime;
 
 use crate::child::{Child, Trouble};
 use crate::folder;
+use crate::history::History;
 use crate::model::Setup;
 
 /// A record of the disk's log.
@@ -203,13 +207,19 @@ impl Random {
     }
 }
 
-/// Runs a workload once, loses power so often at moments of it, and sees each time that what was acknowledged is there.
-/// Returns how often that was.
+/// How long a `relaxed` store is given to sync what it has acknowledged, where a second is promised.
+const LONGER_THAN_A_SECOND: Duration = Duration::from_secs(2);
+
+/// Runs a workload once, loses power so often at moments of it, and sees each time that what the durability promises is
+/// there. Returns how often that was.
 pub(crate) fn losses(runtime: &Runtime, setup: Setup, seed: u64, times: usize) -> usize {
     let home = folder();
-    assert!(!Child::new(home.path(), setup, seed).run(0, Trouble::Kill));
-    let records = records(&home.path().join("log"));
-    let root = home.path().join("store");
+    let mut child = Child::new(home.path(), setup, seed);
+    if setup.durability == Durability::Relaxed {
+        child.pause = LONGER_THAN_A_SECOND;
+    }
+    assert!(!child.run(0, Trouble::Kill));
+    let records = records(&child.log());
     let mut random = Random(seed.wrapping_mul(2) + 1);
     let mut moments: Vec<usize> = (0..times).map(|_| random.below(records.len() as u64 + 1) as usize).collect();
     moments.sort_unstable();
@@ -225,11 +235,25 @@ pub(crate) fn losses(runtime: &Runtime, setup: Setup, seed: u64, times: usize) -
         }
         applied = moment;
         let left = folder();
-        disk.leave(&root, &left.path().join("store"), &mut random);
-        let mut child = Child::new(left.path(), setup, seed);
-        child.note(&notes, false);
-        runtime.block_on(child.check());
-        runtime.block_on(child.check_that_all_can_go());
+        let mut after = Child::new(left.path(), setup, seed);
+        disk.leave(&child.store(), &after.store(), &mut random);
+        after.note(&notes, false);
+        runtime.block_on(check(setup, &mut after, &History::of(seed, &notes)));
     }
     times
+}
+
+/// Sees to it that what is promised is there after a loss of power.
+async fn check(setup: Setup, after: &mut Child, history: &History) {
+    match setup.durability {
+        Durability::Strict => after.check().await,
+        Durability::Relaxed => history.see_a_moment(&after.found().await),
+        Durability::None => {
+            return match setup.open(&after.store()) {
+                Ok(files) => history.see_nothing_else(&*files).await,
+                Err(error) => assert!(matches!(error, Error::Corrupt { .. }), "{error:?}"),
+            };
+        }
+    }
+    after.check_that_all_can_go().await;
 }
