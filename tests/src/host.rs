@@ -1,5 +1,6 @@
 //! A larder of its own for a test: a folder, a configuration, and the program that runs on it.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -100,6 +101,16 @@ impl Home {
         let mut command = self.command(&["serve", "--json"]);
         command.args(arguments);
         Host::start(command).unwrap_or_else(|said| panic!("the host does not start: {said}"))
+    }
+
+    /// As [`serve`](Self::serve), with these variables in its environment.
+    ///
+    /// # Errors
+    /// What it said, if it ended before it was ready.
+    pub fn try_serve(&self, variables: &[(&str, &OsStr)]) -> Result<Host, String> {
+        let mut command = self.command(&["serve", "--json"]);
+        command.envs(variables.iter().copied());
+        Host::start(command)
     }
 
     /// Starts a host that can not be: its exit code, and all that it says.

@@ -29,7 +29,7 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Kill => "kill",
             Self::Torn => "torn",

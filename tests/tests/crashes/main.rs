@@ -11,6 +11,7 @@
 mod child;
 mod history;
 mod model;
+mod multipart;
 mod power;
 
 use std::path::{Path, PathBuf};

@@ -193,8 +193,9 @@ fn choose(named: &[CompletedPart], uploaded: Vec<Part>) -> S3Result<Vec<Part>> {
         if chosen.last().is_some_and(|last| last.number >= number) {
             return Err(s3_error!(InvalidPartOrder, "parts are named by rising number, and {number} is not"));
         }
-        let found = uploaded.binary_search_by_key(&number, |part| part.number).ok().map(|index| &uploaded[index]);
-        let part = found.filter(|part| name.e_tag.as_ref().is_some_and(|etag| etag.value() == part.md5));
+        let first = uploaded.partition_point(|part| part.number < number);
+        let mut found = uploaded[first..].iter().take_while(|part| part.number == number);
+        let part = found.find(|part| name.e_tag.as_ref().is_some_and(|etag| etag.value() == part.md5));
         let part = part.ok_or_else(|| {
             s3_error!(InvalidPart, "part {number} was not uploaded, or has another etag: see ListParts")
         })?;

@@ -2,9 +2,11 @@
 //!
 //! An upload is a folder named for its id, with what it is for in `upload.json`, and each part a file
 //! `<number>.<md5>.<crc64nvme>`. Renaming the folder to `<id>.completing` is what one of several completions wins, and
-//! what keeps parts and aborts out meanwhile. Parts are not synced to the disk: an upload that a power loss took is
-//! uploaded again, and a part that it damaged is found by its checksum.
+//! what keeps parts and aborts out meanwhile. An upload begins and ends whole, whatever is killed: its folder is
+//! `<id>.beginning` until its record is there, and `<id>.ended` before its files are removed. Parts are not synced to the
+//! disk: an upload that a power loss took is uploaded again, and a part that it damaged is found by its checksum.
 
+use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,7 +27,9 @@ use crate::error::{Error, Result};
 use crate::object::{Attributes, Body, Checksum, Hasher, Key, StoreName, Timestamp};
 
 const RECORD: &str = "upload.json";
-const COMPLETING: &str = ".completing";
+const BEGINNING: &str = "beginning";
+const COMPLETING: &str = "completing";
+const ENDED: &str = "ended";
 const PIECE: usize = 256 * 1024;
 
 /// What an upload is for.
@@ -72,14 +76,17 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// Opens the folder, making it if need be. Completions that a crash cut off can be tried again.
+    /// Opens the folder, making it if need be. Completions that a crash cut off can be tried again, and what it left of
+    /// uploads that had not begun or had ended is removed.
     pub(super) fn open(dir: &Path) -> Result<Self> {
         let open = || -> io::Result<()> {
             std::fs::create_dir_all(dir)?;
             for entry in std::fs::read_dir(dir)? {
                 let path = entry?.path();
-                if let Some(id) = path.to_str().and_then(|path| path.strip_suffix(COMPLETING)) {
-                    std::fs::rename(&path, id)?;
+                match path.extension().and_then(|extension| extension.to_str()) {
+                    Some(COMPLETING) => std::fs::rename(&path, path.with_extension(""))?,
+                    Some(BEGINNING | ENDED) => std::fs::remove_dir_all(&path)?,
+                    _ => {}
                 }
             }
             Ok(())
@@ -98,12 +105,17 @@ impl Spool {
     pub(super) async fn begin(&self, record: &Record) -> S3Result<String> {
         let id = Ulid::generate().to_string();
         let path = self.dir.join(&id);
+        let beginning = path.with_extension(BEGINNING);
         let json = serde_json::to_vec(record).map_err(|error| s3_error!(error, InternalError))?;
         let write = async {
-            tokio::fs::create_dir(&path).await?;
-            tokio::fs::write(path.join(RECORD), json).await
+            tokio::fs::create_dir(&beginning).await?;
+            tokio::fs::write(beginning.join(RECORD), json).await?;
+            tokio::fs::rename(&beginning, &path).await
         };
-        write.await.map_err(|error| errors::s3_error(failure("write", &path, &error)))?;
+        if let Err(error) = write.await {
+            let _ = tokio::fs::remove_dir_all(&beginning).await;
+            return Err(errors::s3_error(failure("write", &path, &error)));
+        }
         Ok(id)
     }
 
@@ -153,11 +165,13 @@ impl Spool {
         .await
     }
 
-    /// The parts of an upload, by rising number.
+    /// The parts of an upload, by rising number, each number once: a crash may leave a part and the one in its place.
     pub(super) async fn parts(&self, id: &str) -> S3Result<Vec<Part>> {
         let folder = self.path(id)?;
         let parts = run(move || read_parts(&folder)).await.map_err(errors::s3_error)?;
-        parts.ok_or_else(|| no_such_upload(id))
+        let mut parts = parts.ok_or_else(|| no_such_upload(id))?;
+        parts.dedup_by_key(|part| part.number);
+        Ok(parts)
     }
 
     /// All uploads, by rising id and so by rising time.
@@ -179,16 +193,14 @@ impl Spool {
     /// Ends an upload and removes its parts.
     pub(super) async fn abort(&self, id: &str) -> S3Result<()> {
         let path = self.path(id)?;
-        match tokio::fs::remove_dir_all(&path).await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(no_such_upload(id)),
-            removed => removed.map_err(|error| errors::s3_error(failure("remove", &path, &error))),
-        }
+        let ended = run(move || end(&path)).await.map_err(errors::s3_error)?;
+        if ended { Ok(()) } else { Err(no_such_upload(id)) }
     }
 
     /// Takes an upload for completion. Until the returned value is dropped, nobody else can do anything with it.
     pub(super) async fn complete(&self, id: &str) -> S3Result<Completion> {
         let from = self.path(id)?;
-        let taken = self.dir.join(format!("{id}{COMPLETING}"));
+        let taken = from.with_extension(COMPLETING);
         match tokio::fs::rename(&from, &taken).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(no_such_upload(id)),
             Err(error) => Err(errors::s3_error(failure("take", &from, &error))),
@@ -204,7 +216,7 @@ impl Spool {
             for folder in read_folders(&dir)? {
                 let modified = std::fs::metadata(&folder).and_then(|metadata| metadata.modified());
                 let abandoned = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > idle));
-                if abandoned && std::fs::remove_dir_all(&folder).is_ok() {
+                if abandoned && end(&folder).is_ok_and(|ended| ended) {
                     count += 1;
                 }
             }
@@ -222,7 +234,7 @@ pub(super) struct Completion {
 }
 
 impl Completion {
-    /// The parts, by rising number.
+    /// The parts, by rising number; of one number the latest first.
     pub(super) async fn parts(&self) -> Result<Vec<Part>> {
         let folder = self.taken.clone();
         Ok(run(move || read_parts(&folder)).await?.unwrap_or_default())
@@ -236,8 +248,9 @@ impl Completion {
 
     /// The object is stored: removes the upload.
     pub(super) async fn finish(self) {
-        if let Err(error) = tokio::fs::remove_dir_all(&self.taken).await {
-            tracing::warn!(upload = %self.taken.display(), %error, "the parts of a completed upload remain");
+        let taken = self.taken.clone();
+        if let Err(error) = run(move || end(&taken)).await {
+            tracing::warn!(upload = %self.taken.display(), %error, "a completed upload remains");
         }
     }
 }
@@ -247,6 +260,19 @@ impl Drop for Completion {
         // After `finish` there is nothing to rename, and at the next start `open` does it otherwise.
         let _ = std::fs::rename(&self.taken, &self.from);
     }
+}
+
+/// Ends the upload in this folder, all of it at once, and removes its files. Returns whether it was there.
+fn end(folder: &Path) -> Result<bool> {
+    let ended = folder.with_extension(ENDED);
+    match std::fs::rename(folder, &ended) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        renamed => renamed.map_err(|error| failure("end", folder, &error))?,
+    }
+    if let Err(error) = std::fs::remove_dir_all(&ended) {
+        tracing::warn!(upload = %ended.display(), %error, "the parts of an upload remain until the next start");
+    }
+    Ok(true)
 }
 
 struct Temporary(PathBuf);
@@ -309,7 +335,7 @@ fn read_parts(folder: &Path) -> Result<Option<Vec<Part>>> {
             let modified = metadata.modified()?;
             parts.extend(name.to_str().and_then(|name| Part::from_file_name(name, metadata.len(), modified)));
         }
-        parts.sort_by_key(|part| part.number);
+        parts.sort_by_key(|part| (part.number, Reverse(part.modified)));
         Ok(parts)
     };
     match read() {
@@ -428,6 +454,35 @@ mod tests {
         std::mem::forget(spool.complete(&id).await.unwrap());
         let reopened = Spool::open(dir.path()).unwrap();
         assert_eq!(reopened.uploads().await.unwrap()[0].0, id);
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_leaves_of_uploads_that_had_ended_or_not_begun_is_removed() {
+        let (dir, spool, id) = upload().await;
+        let place = |name: &str| dir.path().join(name);
+        std::fs::create_dir(place("NEW.beginning")).unwrap();
+        std::fs::create_dir(place("OLD.ended")).unwrap();
+        std::fs::write(place("OLD.ended").join("part"), "bytes").unwrap();
+        assert_eq!(spool.uploads().await.unwrap().len(), 1);
+        let reopened = Spool::open(dir.path()).unwrap();
+        assert_eq!(reopened.uploads().await.unwrap().len(), 1);
+        reopened.abort(&id).await.unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_part_that_a_crash_left_beside_the_one_in_its_place_is_listed_once() {
+        let (dir, spool, id) = upload().await;
+        let write =
+            async |bytes: &'static str| spool.write_part(&id, 1, Body::Bytes(bytes.into())).await.unwrap().unwrap();
+        let (first, folder) = (write("first").await, dir.path().join(&id));
+        let kept = std::fs::read(folder.join(first.file_name())).unwrap();
+        let second = write("second").await;
+        std::fs::write(folder.join(first.file_name()), kept).unwrap();
+        assert_eq!(spool.parts(&id).await.unwrap().len(), 1);
+        let completion = spool.complete(&id).await.unwrap();
+        let sizes: Vec<_> = completion.parts().await.unwrap().iter().map(|part| part.size).collect();
+        assert!(sizes.contains(&first.size) && sizes.contains(&second.size), "a client may name either");
     }
 
     #[tokio::test]
