@@ -1,4 +1,5 @@
 mod check;
+mod clock;
 mod durability;
 mod rebuild;
 mod snapshot;
