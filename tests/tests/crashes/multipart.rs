@@ -131,6 +131,7 @@ impl Client {
         let answer = self.send("GET", OBJECT, b"")?;
         let object = (answer.status != 404).then_some(answer.body);
         assert!(self.object.contains(&object), "the object is none that it may be, with status {}", answer.status);
+        let is_newest = self.object.last() == Some(&object);
         self.object = vec![object];
         let listed = elements(&self.succeed("GET", "/documents?uploads", b"")?, "UploadId");
         for upload in 0..self.uploads.len() {
@@ -144,7 +145,7 @@ impl Client {
                     if listed.is_empty() { self.abort(upload)? } else { self.complete(upload)? }
                 }
                 (Some(End::Abort { acknowledged: false }), true) => self.abort(upload)?,
-                // The object is what was uploaded last, or it would be none that it may be.
+                (Some(End::Complete { acknowledged: false }), false) => assert!(is_newest, "an upload is lost"),
                 (Some(_), false) => {}
                 (end, is_listed) => panic!("an upload with the end {end:?} is listed: {is_listed}"),
             }

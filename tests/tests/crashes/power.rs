@@ -132,9 +132,11 @@ impl Disk {
     /// Writes down what may be left: names up to some moment in each folder, and any of the writes to a file that was not
     /// synced since.
     fn leave(&self, root: &Path, to: &Path, random: &mut Random) {
+        // It may have got to next to all of it by itself, or to little.
+        let to_most = random.below(2) == 0;
         let mut names = self.certain.clone();
         for namings in self.since.values() {
-            let kept = random.below(namings.len() as u64 + 1) as usize;
+            let kept = if to_most { namings.len() } else { random.below(namings.len() as u64 + 1) as usize };
             namings[..kept].iter().for_each(|naming| naming.apply(&mut names));
         }
         let place = |path: &Path| to.join(path.strip_prefix(root).expect("it lies below the root"));
@@ -145,12 +147,18 @@ impl Disk {
         for (path, file) in names {
             let FileState { synced, since } = &self.files[file];
             let mut bytes = synced.clone();
-            // Most often a disk keeps the first of what it was told; it need not.
-            let (in_order, kept) = (random.below(2) == 0, random.below(since.len() as u64 + 1) as usize);
+            let much = if to_most { 2 + random.below(2) } else { random.below(2) };
+            let first = random.below(since.len() as u64 + 1) as usize;
             for (number, write) in since.iter().enumerate() {
-                if if in_order { number < kept } else { random.below(2) == 0 } {
-                    write.torn(random).apply(&mut bytes);
-                }
+                // The first writes, any, next to all, or all of them.
+                let done = match much {
+                    0 if number < first => write.torn(random),
+                    1 if random.below(2) == 0 => write.torn(random),
+                    2 if random.below(16) > 0 => write.torn(random),
+                    3 => vec![write.clone()],
+                    _ => Vec::new(),
+                };
+                done.iter().for_each(|write| write.apply(&mut bytes));
             }
             let path = place(&path);
             fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("a folder");
@@ -182,15 +190,16 @@ impl Write {
         }
     }
 
-    /// The write as a disk may have done it that works in sectors.
-    fn torn(&self, random: &mut Random) -> Self {
+    /// The write as a disk may have done it that works in sectors: all of it, the first of them, or any.
+    fn torn(&self, random: &mut Random) -> Vec<Self> {
         const SECTOR: usize = 512;
-        match self {
-            Self::At(position, data) if data.len() > SECTOR && random.below(4) == 0 => {
-                let sectors = random.below((data.len() / SECTOR) as u64 + 1) as usize;
-                Self::At(*position, data[..sectors * SECTOR].to_vec())
-            }
-            write => write.clone(),
+        let Self::At(position, data) = self else { return vec![self.clone()] };
+        let sectors = data.chunks(SECTOR).enumerate();
+        let sectors = sectors.map(|(number, sector)| Self::At(position + (number * SECTOR) as u64, sector.to_vec()));
+        match random.below(8) {
+            0 => sectors.take(random.below((data.len() / SECTOR) as u64 + 1) as usize).collect(),
+            1 => sectors.filter(|_| random.below(8) > 0).collect(),
+            _ => vec![self.clone()],
         }
     }
 }
