@@ -47,6 +47,11 @@ pub(in super::super) fn shared_memory_path(index: &Path) -> PathBuf {
     beside(index, "-shm")
 }
 
+/// Where SQLite keeps what it goes back to as long as an index has no log.
+pub(super) fn journal_path(index: &Path) -> PathBuf {
+    beside(index, "-journal")
+}
+
 fn beside(index: &Path, suffix: &str) -> PathBuf {
     let mut path = index.as_os_str().to_owned();
     path.push(suffix);

@@ -1,10 +1,12 @@
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::log::log_path;
+use super::log::{journal_path, log_path};
 use crate::error::{Error, Result};
 use crate::provider::file::durability::Durability;
 use crate::provider::file::fault::Fault;
@@ -141,7 +143,17 @@ pub(in super::super) fn is_blank(path: &Path) -> bool {
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         Ok(tables > 0 || version(&connection)? > 0)
     };
-    is_empty(path) || has_tables().is_ok_and(|has_tables| !has_tables)
+    is_empty(path) || was_empty(path) || has_tables().is_ok_and(|has_tables| !has_tables)
+}
+
+/// Whether a rollback journal says that the index was empty before. An index has one until it gets its log, and SQLite goes
+/// back to that when it opens it for writing.
+fn was_empty(path: &Path) -> bool {
+    // Its magic, two numbers, and how many pages there were before, from the documentation of SQLite's file format.
+    const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let mut header = [0; 20];
+    let read = File::open(journal_path(path)).and_then(|mut journal| journal.read_exact(&mut header));
+    read.is_ok() && header.starts_with(&MAGIC) && header.ends_with(&[0; 4])
 }
 
 fn is_empty(path: &Path) -> bool {

@@ -162,5 +162,13 @@ fn a_store_whose_making_was_interrupted_is_not_damaged() {
     drop(connection);
     assert!(fs::metadata(layout.index()).unwrap().len() > 0);
     assert_eq!(kinds(&folder), []);
+
+    // Earlier still: a first page that was cut off, and what SQLite goes back to.
+    let magic = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    // No pages of before, and how large a sector and a page are.
+    let journal = [&magic[..], &[0; 12], &[0, 0, 2, 0], &[0, 0, 16, 0], &[0; 484]].concat();
+    fs::write(folder.path().join("index.sqlite-journal"), journal).unwrap();
+    fs::write(layout.index(), [1; 512]).unwrap();
+    assert_eq!(kinds(&folder), []);
     open(folder.path()).unwrap();
 }
