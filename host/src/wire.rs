@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::cache::CacheReport;
 use crate::error::{Error, Result};
 use crate::object::{Attributes, ByteRange, ByteStream, ETag, Key, StorageMetadata, StoreName, Timestamp};
-use crate::provider::{Condition, Page, Stamp, StoreOptions, Usage};
+use crate::provider::{CheckReport, Condition, Finding, Page, Stamp, StoreOptions, Usage};
 
 /// Objects of up to this many bytes travel in one piece.
 pub(crate) const WHOLE_LIMIT: u64 = 1024 * 1024;
@@ -148,6 +148,21 @@ pub(crate) struct CacheBody {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SnapshotBody {
     pub(crate) snapshot: String,
+}
+
+/// A line of the answer to a request for a check.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum CheckLine {
+    /// There are so many bytes to be read.
+    Expect(u64),
+    /// So many bytes more were read.
+    Read(u64),
+    Found(Finding),
+    /// The last line, if all went well.
+    Report(CheckReport),
+    /// The last line, if it did not.
+    Failed(ErrorBody),
 }
 
 /// Of how many keys a cache forgot what it knew.

@@ -9,12 +9,12 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use parking_lot::Mutex;
 
 use super::objects::RemoteObjects;
-use super::read_json;
 use super::snapshot::RemoteSnapshot;
+use super::{pieces, read_json};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata};
-use crate::provider::{ListQuery, Objects, Page, ReadOnly, StorageProvider, StoreOptions, Usage};
-use crate::wire::{self, PutHead, UsageBody};
+use crate::provider::{CheckReport, ListQuery, Objects, Page, ReadOnly, StorageProvider, StoreOptions, Usage, Watch};
+use crate::wire::{self, CheckLine, PutHead, UsageBody};
 
 /// A store of a running host.
 ///
@@ -81,6 +81,28 @@ impl StorageProvider for RemoteStorageProvider {
     async fn usage(&self) -> Result<Usage> {
         let usage: UsageBody = read_json(self.objects.send(Method::GET, "usage", &[]).await?).await?;
         Ok(usage.into())
+    }
+
+    async fn check(&self, watch: Arc<dyn Watch>) -> Result<CheckReport> {
+        let response = self.objects.send(Method::POST, "check", &[]).await?;
+        let (mut answer, mut unread) = (pieces(response.into_body()), Vec::new());
+        loop {
+            while let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = unread.drain(..=end).collect();
+                match serde_json::from_slice(&line) {
+                    Ok(CheckLine::Expect(bytes)) => watch.expect(bytes),
+                    Ok(CheckLine::Read(bytes)) => watch.read(bytes),
+                    Ok(CheckLine::Found(finding)) => watch.found(finding),
+                    Ok(CheckLine::Report(report)) => return Ok(report),
+                    Ok(CheckLine::Failed(error)) => return Err(error.into()),
+                    Err(error) => {
+                        return Err(Error::internal(format!("the host\u{2019}s answer is no check: {error}")));
+                    }
+                }
+            }
+            let piece = answer.try_next().await?;
+            unread.extend_from_slice(&piece.ok_or_else(|| Error::unavailable("the host has given up its check"))?);
+        }
     }
 
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {

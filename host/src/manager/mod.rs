@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::monitor::{Operation, StoreMonitor};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata, StoreName};
 use crate::provider::layers::missing_layer;
-use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
+use crate::provider::{CheckReport, ListQuery, Page, StorageProvider, StoreOptions, Usage, Watch};
 
 use coherence::{Coherence, Load, Lookup};
 use completion::Completion;
@@ -341,6 +341,10 @@ impl StorageProvider for StorageManager {
 
     async fn usage(&self) -> Result<Usage> {
         StorageManager::usage(self).await
+    }
+
+    async fn check(&self, watch: Arc<dyn Watch>) -> Result<CheckReport> {
+        self.0.provider.check(watch).await
     }
 
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {

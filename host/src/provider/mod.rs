@@ -1,6 +1,7 @@
 //! The first seam: where bytes live.
 
 pub mod file;
+mod finding;
 pub mod grouped;
 pub mod layers;
 pub mod memory;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use self::finding::{CheckReport, Finding, FindingKind, Findings, Watch};
 pub use self::read_only::{Objects, ReadOnly};
 
 use crate::error::{Error, Result};
@@ -93,6 +95,15 @@ pub trait StorageProvider: fmt::Debug + Send + Sync + 'static {
                 None => return Ok(usage),
             }
         }
+    }
+
+    /// Reads all that is there and holds it against its checksums; `watch` hears how far that is, and of what is not as it
+    /// should be. Changes nothing. Unless a provider knows better, every object is read.
+    ///
+    /// # Errors
+    /// What hinders all of it. What concerns one object is a finding.
+    async fn check(&self, watch: Arc<dyn Watch>) -> Result<CheckReport> {
+        finding::read_all(self, &*watch).await
     }
 
     /// What there is at this moment, of all objects at once, whatever changes later: a provider that can only be read. It

@@ -2,6 +2,7 @@
 
 mod admin;
 mod caches;
+mod check;
 mod hosted;
 mod listener;
 mod objects;

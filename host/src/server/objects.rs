@@ -10,6 +10,7 @@
 //! | `PUT /v1/stores/{store}/object?key` | stores an object |
 //! | `PATCH /v1/stores/{store}/object?key&if_match` | changes an object's attributes |
 //! | `DELETE /v1/stores/{store}/object?key&if_match` | deletes an object |
+//! | `POST /v1/stores/{store}/check` | reads all there is and holds it against its checksums |
 //! | `POST /v1/stores/{store}/snapshots` | shows what there is now, for as long as the answer is read |
 //! | `GET /v1/snapshots/{snapshot}/…` | `objects`, `metadata` and `object` as of then |
 //!
@@ -32,8 +33,8 @@ use hyper::body::Body as _;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::snapshots;
 use super::stores::Stores;
+use super::{check, snapshots};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteStream, ETag, Key, StorageMetadata};
 use crate::provider::{ListQuery, StorageProvider, StoreOptions};
@@ -53,6 +54,7 @@ pub(super) fn routes(stores: Arc<dyn Stores>) -> Router {
         .route("/stores/{store}/metadata", get(metadata))
         .route("/stores/{store}/object", get(retrieve).put(store).patch(update).delete(delete))
         .with_state(Arc::clone(&stores))
+        .merge(check::routes(Arc::clone(&stores)))
         .merge(snapshots::routes(stores))
 }
 

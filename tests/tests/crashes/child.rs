@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use larder::error::{Error, Result};
 use larder::provider::file::{self, Durability};
 use larder::provider::layers::rekey;
-use larder::provider::{ListQuery, StorageProvider, Usage};
+use larder::provider::{Findings, ListQuery, StorageProvider, Usage};
 use tokio::runtime::Runtime;
 
 use crate::faulty_disk;
@@ -161,8 +161,8 @@ impl Child {
 
     /// Sees to it that nothing is damaged in what is left, before anything is opened.
     fn check_as_it_is(&self) {
-        let mut findings = Vec::new();
-        match patiently(|| file::check(&self.store(), &mut findings)) {
+        let findings = Findings::default();
+        match patiently(|| file::check(&self.store(), &findings)) {
             Ok(report) => assert_eq!(report.damage, 0, "{:?}, seed {}: {findings:#?}", self.setup, self.seed),
             // It was stopped before there was a store.
             Err(Error::InvalidInput { .. }) => {}

@@ -44,3 +44,40 @@ fn commands_at_the_same_time_wait_for_each_other() {
         assert!(fs::read(home.path("copy")).unwrap() == noise(number, 100_000));
     }
 }
+
+#[test]
+fn a_store_is_checked_while_it_goes_on() {
+    let home = Home::new(&format!("{OPEN_DOORS}{DOCUMENTS}  quick: {{ provider_type: memory }}\n"));
+    let host = home.serve();
+    let put = |key: &str, bytes: &[u8]| {
+        let path = format!("/documents/{key}");
+        assert_eq!(http::send(host.s3, "PUT", &path, &[], bytes).unwrap().status, 200);
+    };
+    put("small", b"small");
+    put("large", &noise(1, 300_000));
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                (0..20).for_each(|n| put(&format!("other/{n}"), &noise(n, 20_000 * n as usize)));
+            }
+        });
+        for _ in 0..5 {
+            says(&home.succeed(&["store", "check", "documents"]), &["documents is sound", "damage: 0"]);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    says(&home.succeed(&["--json", "store", "check", "quick"]), &["\"objects\": 0"]);
+    assert_eq!(home.fail(&["store", "check", "none"]).0, 3);
+
+    let body = home.path("data/stores/documents/bodies/000000/000/0000000000000002");
+    let mut bytes = fs::read(&body).unwrap();
+    bytes[100_000] ^= 1;
+    fs::write(&body, bytes).unwrap();
+    let (exit, _) = home.fail(&["store", "check", "documents"]);
+    assert_eq!(exit, 1);
+    let output = home.run(&["--json", "store", "check", "documents"]);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&said["damage"], &said["findings"][0]["key"]), (&1.into(), &"large".into()), "{said}");
+    host.stop();
+}

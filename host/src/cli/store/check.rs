@@ -1,13 +1,16 @@
 use clap::Args;
 use serde::Serialize;
 
+use std::sync::Arc;
+
 use super::folder;
 use super::watching::{self, Watching};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::open;
 use crate::cli::output::{self, Output};
 use crate::object::StoreName;
-use crate::provider::file::{self, CheckReport, Finding};
+use crate::provider::{CheckReport, Finding, Watch, file};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,10 +23,12 @@ Examples:
 /// Everything: the index, its rows and values, and the files of larger objects block by block; and whether index and files
 /// have each other. Nothing is changed. The exit code is 1 if there is damage. What a crash leaves behind and the next
 /// start clears away, orphan and temporary, is none.
+///
+/// If a host runs it reads the store, of whatever type, while it goes on, as it is at one moment.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Check {
-    /// The store, of type file, and closed
+    /// The store; of type file if no host runs
     #[arg(value_name = "STORE")]
     store: StoreName,
 }
@@ -38,11 +43,16 @@ struct Checked {
 
 impl Check {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let folder = folder::of(&self.store, context)?;
-        let mut watching = Watching::begin("checking", context.output());
-        let work = move || file::check(&folder, &mut watching).map(|report| (report, watching.end()));
-        let (report, findings) = folder::work_on(&self.store, work).await?;
-        Checked { store: self.store, report, findings }.tell(context.output())
+        let watching = Arc::new(Watching::begin("checking", context.output()));
+        let report = if open::running_host(&context.config()?)?.is_some() {
+            let store = context.data().await?.store(&self.store).await?;
+            let checked = store.check(Arc::clone(&watching) as Arc<dyn Watch>).await;
+            checked.map_err(|error| Failure::from(error).about(&format!("the store {}", self.store)))?
+        } else {
+            let (folder, watch) = (folder::of(&self.store, context)?, Arc::clone(&watching));
+            folder::work_on(&self.store, move || file::check(&folder, &*watch)).await?
+        };
+        Checked { store: self.store, report, findings: watching.end() }.tell(context.output())
     }
 }
 

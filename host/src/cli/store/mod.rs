@@ -1,5 +1,5 @@
-//! `larder store`: a file for each of its commands. They work on stores that no host has open; most of them on the folders
-//! of those of type `file`.
+//! `larder store`: a file for each of its commands. But for check they work on stores that no host has open; most of them
+//! on the folders of those of type `file`.
 
 mod check;
 mod folder;
@@ -23,7 +23,7 @@ Examples:
   larder store rekey documents      # encrypt with the new key what has an old one
 ";
 
-/// Check, mend, measure and rekey stores, while no host runs on them
+/// Check stores, and mend, measure and rekey them while no host runs on them
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct StoreCommand {

@@ -7,7 +7,8 @@ use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Output, Printable};
 use crate::object::StoreName;
-use crate::provider::file::{self, Finding, OldIndex, RebuildReport};
+use crate::provider::Finding;
+use crate::provider::file::{self, OldIndex, RebuildReport};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -44,10 +45,9 @@ impl Rebuild {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let Self { store, yes } = self;
         let folder = folder::of(&store, context)?;
-        let mut watching = Watching::begin("reading", context.output());
+        let watching = Watching::begin("reading", context.output());
         let work = move || {
-            let report =
-                if yes { file::rebuild(&folder, &mut watching) } else { file::plan_rebuild(&folder, &mut watching) };
+            let report = if yes { file::rebuild(&folder, &watching) } else { file::plan_rebuild(&folder, &watching) };
             report.map(|report| (report, watching.end()))
         };
         let (report, findings) = folder::work_on(&store, work).await?;

@@ -1,13 +1,14 @@
 use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 
 use crate::cli::output::{self, Output, Printable};
-use crate::provider::file::{Finding, Watch};
+use crate::provider::{Finding, Watch};
 
 /// Gathers what is found, and shows on standard error how far the work has come if that is a terminal.
 #[derive(Debug)]
 pub(super) struct Watching {
     bar: ProgressBar,
-    pub(super) findings: Vec<Finding>,
+    findings: Mutex<Vec<Finding>>,
 }
 
 impl Watching {
@@ -16,27 +17,27 @@ impl Watching {
         let template = "{msg}  {wide_bar}  {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  {eta}";
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_message(what);
-        Self { bar, findings: Vec::new() }
+        Self { bar, findings: Mutex::default() }
     }
 
     /// Clears the display and hands over what was found.
-    pub(super) fn end(self) -> Vec<Finding> {
+    pub(super) fn end(&self) -> Vec<Finding> {
         self.bar.finish_and_clear();
-        self.findings
+        std::mem::take(&mut *self.findings.lock())
     }
 }
 
 impl Watch for Watching {
-    fn expect(&mut self, bytes: u64) {
+    fn expect(&self, bytes: u64) {
         self.bar.set_length(bytes);
     }
 
-    fn read(&mut self, bytes: u64) {
+    fn read(&self, bytes: u64) {
         self.bar.inc(bytes);
     }
 
-    fn found(&mut self, finding: Finding) {
-        self.findings.push(finding);
+    fn found(&self, finding: Finding) {
+        self.findings.lock().push(finding);
     }
 }
 

@@ -1,30 +1,15 @@
 use std::path::Path;
 
 use rusqlite::Connection;
-use serde::Serialize;
 
 use super::body::BodyReader;
 use super::closed::Closed;
 use super::fault::Fault;
-use super::finding::{Finding, FindingKind, Watch};
 use super::index::{self, Damaged, Located, Order};
 use super::layout::{Generation, Layout};
 use crate::error::{Error, Result};
 use crate::object::Key;
-use crate::provider::Usage;
-
-/// What a [check] went through, and how much it found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct CheckReport {
-    /// The objects whose bytes were held against their checksums.
-    pub objects: u64,
-    /// How large they are together.
-    pub bytes: u64,
-    /// Findings that are damage.
-    pub damage: u64,
-    /// Findings that the next opening clears away.
-    pub leftovers: u64,
-}
+use crate::provider::{CheckReport, Finding, FindingKind, Usage, Watch};
 
 /// Holds everything in the folder of a closed store against its checksums, and index and files against each other, in
 /// both directions. Changes nothing. Blocks for as long as it takes to read it all.
@@ -32,7 +17,7 @@ pub struct CheckReport {
 /// # Errors
 /// [`Error::InvalidInput`] if no store is there; [`Error::Unavailable`] if it is open; [`Error::Unsupported`] if a newer
 /// larder wrote it; those of the file system where they hinder all of it. What concerns one object is a finding.
-pub fn check(base_path: &Path, watch: &mut dyn Watch) -> Result<CheckReport> {
+pub fn check(base_path: &Path, watch: &dyn Watch) -> Result<CheckReport> {
     let closed = Closed::lock(base_path)?;
     let mut check = Check { layout: &closed.layout, watch, report: CheckReport::default() };
     check.temporaries()?;
@@ -51,14 +36,28 @@ pub fn check(base_path: &Path, watch: &mut dyn Watch) -> Result<CheckReport> {
     Ok(check.report)
 }
 
+/// Holds everything that a read transaction shows against its checksums. Bodies that the index does not refer to are of
+/// writes that go on.
+pub(super) fn check_open(layout: &Layout, connection: &Connection, watch: &dyn Watch) -> Result<CheckReport> {
+    let mut check = Check { layout, watch, report: CheckReport::default() };
+    check.index(connection);
+    Ok(check.report)
+}
+
 struct Check<'a> {
     layout: &'a Layout,
-    watch: &'a mut dyn Watch,
+    watch: &'a dyn Watch,
     report: CheckReport,
 }
 
 impl Check<'_> {
     fn with_index(&mut self, connection: &Connection) -> Result<()> {
+        self.index(connection);
+        self.orphans(connection)
+    }
+
+    /// The index, and all that it refers to.
+    fn index(&mut self, connection: &Connection) {
         let mut is_whole = self.pages(connection);
         let counted = index::usage(connection);
         if let Ok(counted) = &counted {
@@ -76,17 +75,16 @@ impl Check<'_> {
                     self.found(FindingKind::Row, None, error.to_string());
                 }
             }
-            true
+            !self.watch.is_given_up()
         });
         if let Err(fault) = scan {
             is_whole = false;
             self.fault(&fault);
         }
-        if is_whole {
+        if is_whole && !self.watch.is_given_up() {
             self.totals(counted);
             self.values(connection, inlined);
         }
-        self.orphans(connection)
     }
 
     /// Has SQLite look through all pages of the index.

@@ -5,7 +5,6 @@ mod check;
 mod closed;
 mod durability;
 mod fault;
-mod finding;
 mod index;
 mod layout;
 mod pins;
@@ -27,9 +26,8 @@ use futures::TryStreamExt;
 use rusqlite::Connection;
 
 use self::body::{BodyReader, BodyWriter};
-pub use self::check::{CheckReport, check};
+pub use self::check::check;
 pub use self::durability::Durability;
-pub use self::finding::{Finding, FindingKind, Watch};
 use self::index::{Change, Located, Log, Place, Readers, Value, Writer};
 use self::layout::{Generation, Layout};
 use self::pins::Pins;
@@ -37,7 +35,7 @@ use self::reaper::{Reaper, ReaperThread, Temporary};
 pub use self::rebuild::{OldIndex, RebuildReport, plan_rebuild, rebuild};
 use self::snapshot::Snapshot;
 pub use self::space::{Space, space};
-use super::{ListQuery, Page, ReadOnly, StorageProvider, StoreOptions, Usage};
+use super::{CheckReport, ListQuery, Page, ReadOnly, StorageProvider, StoreOptions, Usage, Watch};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteRange, ByteStream, Checksum, ETag, Key, Object, StorageMetadata};
 
@@ -127,6 +125,11 @@ impl FileStorageProvider {
 
     fn next_generation(&self) -> Generation {
         Generation(self.next_generation.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn take_snapshot(&self) -> Result<Snapshot> {
+        let (layout, pin, lock) = (Arc::clone(&self.layout), self.pins.pin(), Arc::clone(&self.lock));
+        blocking(move || Snapshot::take(layout, pin, lock)).await
     }
 
     /// Writes a body to a file, as `first` and then `rest`.
@@ -222,9 +225,14 @@ impl StorageProvider for FileStorageProvider {
     }
 
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
-        let (layout, pin, lock) = (Arc::clone(&self.layout), self.pins.pin(), Arc::clone(&self.lock));
-        let snapshot = blocking(move || Snapshot::take(layout, pin, lock)).await?;
-        Ok(Arc::new(ReadOnly(snapshot)))
+        Ok(Arc::new(ReadOnly(self.take_snapshot().await?)))
+    }
+
+    /// Also whether the index is whole, and has a file for each body that it refers to, as of one moment. What a crash
+    /// leaves behind was cleared away when the folder was opened.
+    async fn check(&self, watch: Arc<dyn Watch>) -> Result<CheckReport> {
+        let snapshot = self.take_snapshot().await?;
+        blocking(move || snapshot.check(&*watch)).await
     }
 }
 

@@ -8,12 +8,12 @@ use super::body::BodyReader;
 use super::closed::Closed;
 use super::durability::Durability;
 use super::fault::Fault;
-use super::finding::{Finding, FindingKind, Watch};
 use super::index::{self, Damaged, Located, Order};
 use super::layout::{Generation, Layout};
 use super::replacement;
 use crate::error::{Error, Result};
 use crate::object::{Key, StorageMetadata};
+use crate::provider::{Finding, FindingKind, Watch};
 
 /// What a [rebuild] makes, or would make, of a store's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,7 +52,7 @@ pub enum OldIndex {
 ///
 /// # Errors
 /// Those of [`rebuild`].
-pub fn plan_rebuild(base_path: &Path, watch: &mut dyn Watch) -> Result<RebuildReport> {
+pub fn plan_rebuild(base_path: &Path, watch: &dyn Watch) -> Result<RebuildReport> {
     let closed = Closed::lock(base_path)?;
     let new = index::open_temporary().map_err(|fault| fault.at(Path::new("a temporary index")))?;
     Ok(Rebuilt::of(&closed.layout, new, watch)?.report)
@@ -68,7 +68,7 @@ pub fn plan_rebuild(base_path: &Path, watch: &mut dyn Watch) -> Result<RebuildRe
 /// # Errors
 /// [`Error::InvalidInput`] if no store is there; [`Error::Unavailable`] if it is open; [`Error::Unsupported`] if a newer
 /// larder wrote it; those of the file system. The old index is then as it was.
-pub fn rebuild(base_path: &Path, watch: &mut dyn Watch) -> Result<RebuildReport> {
+pub fn rebuild(base_path: &Path, watch: &dyn Watch) -> Result<RebuildReport> {
     let _closed = Closed::lock(base_path)?;
     let layout = Layout::create(base_path, Durability::Strict)?;
     layout.clear_temporaries()?;
@@ -92,7 +92,7 @@ struct Rebuilt {
 
 impl Rebuilt {
     /// Fills a new index.
-    fn of(layout: &Layout, mut new: Connection, watch: &mut dyn Watch) -> Result<Self> {
+    fn of(layout: &Layout, mut new: Connection, watch: &dyn Watch) -> Result<Self> {
         let index = layout.index();
         let (old, mut old_index) = open_old(&index)?;
         let transaction = new.transaction().map_err(|error| Fault::from(error).at(&index))?;
@@ -143,7 +143,7 @@ fn open_old(path: &Path) -> Result<(Option<Connection>, OldIndex)> {
 struct Salvage<'a> {
     layout: &'a Layout,
     new: &'a Connection,
-    watch: &'a mut dyn Watch,
+    watch: &'a dyn Watch,
     /// Whether what the old index does not know is not there.
     is_whole: bool,
     /// Rows that do not have their checksums, and whether their objects were found elsewhere.
@@ -159,7 +159,7 @@ struct Salvage<'a> {
 }
 
 impl<'a> Salvage<'a> {
-    fn new(layout: &'a Layout, new: &'a Connection, watch: &'a mut dyn Watch, is_whole: bool) -> Self {
+    fn new(layout: &'a Layout, new: &'a Connection, watch: &'a dyn Watch, is_whole: bool) -> Self {
         Self {
             layout,
             new,

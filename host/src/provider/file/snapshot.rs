@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
+use super::check;
 use super::fault::Fault;
 use super::index::{self, Located};
 use super::layout::Layout;
@@ -13,7 +14,7 @@ use super::pins::Pin;
 use super::{Found, blocking, found, lost};
 use crate::error::{Error, Result};
 use crate::object::{ByteRange, Key, Object, StorageMetadata};
-use crate::provider::{ListQuery, Objects, Page};
+use crate::provider::{CheckReport, ListQuery, Objects, Page, Watch};
 
 /// What a provider held at one moment. The index as it was is a transaction that reads; the bodies are pinned.
 ///
@@ -34,6 +35,11 @@ impl Snapshot {
         let index = layout.index();
         let connection = index::open_transaction(&index).map_err(|fault| fault.at(&index))?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), layout, _pin: pin, _lock: lock })
+    }
+
+    /// Holds all that it shows against its checksums. Blocks for as long as it takes to read it.
+    pub(super) fn check(&self, watch: &dyn Watch) -> Result<CheckReport> {
+        check::check_open(&self.layout, &self.connection.lock(), watch)
     }
 
     async fn read<T: Send + 'static>(

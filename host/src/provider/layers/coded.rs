@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::object::{
     AttributeChanges, Body, ByteRange, ByteStream, Checksum, ETag, Key, Object, StorageMetadata, UserMetadata,
 };
-use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions};
+use crate::provider::{CheckReport, ListQuery, Page, StorageProvider, StoreOptions, Watch};
 
 /// A layer whose objects are stored otherwise than they are read.
 ///
@@ -286,6 +286,10 @@ impl<C: Codec> StorageProvider for Coded<C> {
             }
         }
         Err(Error::unavailable(format!("the object \u{2018}{key}\u{2019} is replaced faster than it can be changed")))
+    }
+
+    async fn check(&self, watch: Arc<dyn Watch>) -> Result<CheckReport> {
+        self.inner.check(watch).await
     }
 
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use super::key_locks::{KeyGuard, KeyLocks};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteRange, ByteStream, ETag, Key, Object, StorageMetadata};
-use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
+use crate::provider::{CheckReport, ListQuery, Page, StorageProvider, StoreOptions, Usage, Watch};
 
 /// Lets the objects have so many bytes together and no more, however many write at the same time.
 ///
@@ -275,6 +275,10 @@ impl StorageProvider for Quota {
 
     async fn usage(&self) -> Result<Usage> {
         self.inner.usage().await
+    }
+
+    async fn check(&self, watch: Arc<dyn Watch>) -> Result<CheckReport> {
+        self.inner.check(watch).await
     }
 
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::provider::{FindingKind, Findings};
 
 /// A closed store with a small object and a large one, and the file of the large one.
 async fn closed_store() -> (TempDir, PathBuf) {
@@ -13,8 +14,9 @@ async fn closed_store() -> (TempDir, PathBuf) {
 
 /// What a check finds, by kind.
 fn kinds(folder: &TempDir) -> Vec<FindingKind> {
-    let mut findings = Vec::new();
-    let report = check(folder.path(), &mut findings).unwrap();
+    let findings = Findings::default();
+    let report = check(folder.path(), &findings).unwrap();
+    let findings = findings.take();
     let damage = findings.iter().filter(|finding| finding.kind.is_damage()).count() as u64;
     assert_eq!((report.damage, report.leftovers), (damage, findings.len() as u64 - damage));
     findings.into_iter().map(|finding| finding.kind).collect()
@@ -35,8 +37,9 @@ pub(super) fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 async fn nothing_is_found_in_a_sound_store_and_nothing_changed() {
     let (folder, _) = closed_store().await;
     let before = contents(folder.path());
-    let mut findings = Vec::new();
-    let report = check(folder.path(), &mut findings).unwrap();
+    let findings = Findings::default();
+    let report = check(folder.path(), &findings).unwrap();
+    let findings = findings.take();
     assert_eq!(findings, []);
     let expected = CheckReport { objects: 2, bytes: 13 + LARGE as u64, ..CheckReport::default() };
     assert_eq!(report, expected);
@@ -131,7 +134,7 @@ async fn what_is_in_the_log_alone_is_checked_too() {
     fs::create_dir_all(away.path().join("tmp")).unwrap();
     let log = away.path().join("index.sqlite-wal");
     let before = fs::read(&log).unwrap();
-    let report = check(away.path(), &mut Vec::new()).unwrap();
+    let report = check(away.path(), &Findings::default()).unwrap();
     assert_eq!((report.objects, report.damage), (2, 0));
     assert_eq!(fs::read(&log).unwrap(), before, "nothing of the log went to the index");
 }
@@ -139,17 +142,21 @@ async fn what_is_in_the_log_alone_is_checked_too() {
 #[tokio::test]
 async fn a_store_that_is_open_and_a_folder_without_one_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let error = check(folder.path(), &mut Vec::new()).unwrap_err();
+    let error = check(folder.path(), &Findings::default()).unwrap_err();
     assert!(matches!(error, Error::InvalidInput { .. }), "{error:?}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     let store = open(folder.path()).unwrap();
-    let error = check(folder.path(), &mut Vec::new()).unwrap_err();
+    let error = check(folder.path(), &Findings::default()).unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     assert!(matches!(space(folder.path()), Err(Error::Unavailable { .. })));
     drop(store);
-    assert_eq!(check(folder.path(), &mut Vec::new()).unwrap(), CheckReport::default());
+    assert_eq!(check(folder.path(), &Findings::default()).unwrap(), CheckReport::default());
     fs::remove_file(folder.path().join("index.sqlite")).unwrap();
-    assert_eq!(check(folder.path(), &mut Vec::new()).unwrap(), CheckReport::default(), "made, and stopped at once");
+    assert_eq!(
+        check(folder.path(), &Findings::default()).unwrap(),
+        CheckReport::default(),
+        "made, and stopped at once"
+    );
     assert_eq!(space(folder.path()).unwrap(), Space::default());
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::object::{Timestamp, now};
+use crate::provider::Findings;
 use crate::provider::Stamp;
 
 async fn put_at(store: &FileStorageProvider, body: Vec<u8>, moment: Timestamp) -> StorageMetadata {
@@ -47,6 +48,6 @@ async fn of_two_bodies_the_later_write_comes_back_whatever_its_time() {
     drop(store);
     fs::write(&old, kept).unwrap();
     fs::remove_file(folder.path().join("index.sqlite")).unwrap();
-    rebuild(folder.path(), &mut Vec::new()).unwrap();
+    rebuild(folder.path(), &Findings::default()).unwrap();
     assert_eq!(get(&open(folder.path()).unwrap(), "k").await.unwrap(), vec![2; LARGE]);
 }

@@ -5,6 +5,7 @@ use tokio::time::sleep;
 use super::check::contents;
 use super::*;
 use crate::contract::{self, Options, Part};
+use crate::provider::Findings;
 
 /// Holds files of this durability to the contract of providers.
 async fn keep_the_contract(durability: Durability) {
@@ -113,7 +114,7 @@ async fn a_loss_of_power_takes_relaxed_back_to_its_last_sync() {
     for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
         fs::copy(synced.path().join(name), lost.path().join(name)).unwrap();
     }
-    assert_eq!(check(lost.path(), &mut Vec::new()).unwrap().damage, 0);
+    assert_eq!(check(lost.path(), &Findings::default()).unwrap().damage, 0);
     let store = open(lost.path()).unwrap();
     assert_eq!(get(&store, "replaced").await.unwrap(), vec![1; LARGE]);
     assert_eq!(get(&store, "deleted").await.unwrap(), vec![2; LARGE]);

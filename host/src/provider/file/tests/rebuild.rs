@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::check::contents;
 use super::*;
 use crate::object::Attributes;
+use crate::provider::{FindingKind, Findings};
 
 const LARGE_KEYS: [&str; 3] = ["large 1", "large 2", "large 3"];
 
@@ -29,8 +30,9 @@ async fn closed_store() -> (TempDir, BTreeMap<String, Bytes>) {
 
 /// Opens a store that was rebuilt, and finds nothing damaged in it.
 fn reopen(folder: &TempDir) -> FileStorageProvider {
-    let mut findings = Vec::new();
-    check(folder.path(), &mut findings).unwrap();
+    let findings = Findings::default();
+    check(folder.path(), &findings).unwrap();
+    let findings = findings.take();
     assert_eq!(findings, []);
     open(folder.path()).unwrap()
 }
@@ -56,8 +58,9 @@ async fn a_whole_index_is_made_anew_as_it_was() {
     let (folder, _) = closed_store().await;
     let before = metadata(&open(folder.path()).unwrap()).await;
     let old = fs::read(folder.path().join("index.sqlite")).unwrap();
-    let mut findings = Vec::new();
-    let report = rebuild(folder.path(), &mut findings).unwrap();
+    let findings = Findings::default();
+    let report = rebuild(folder.path(), &findings).unwrap();
+    let findings = findings.take();
     let aside = folder.path().join("before-rebuild-1");
     let expected = RebuildReport {
         old_index: OldIndex::Whole,
@@ -80,7 +83,7 @@ async fn without_an_index_the_newest_bodies_come_back() {
     fs::remove_file(folder.path().join("index.sqlite")).unwrap();
     let [first, second] = [1, 2].map(|number| Layout::existing(folder.path()).body(Generation(number)));
     assert!(first.exists() && !second.exists(), "the second write was replaced");
-    let report = rebuild(folder.path(), &mut Vec::new()).unwrap();
+    let report = rebuild(folder.path(), &Findings::default()).unwrap();
     assert_eq!((report.old_index, report.from_index, report.from_files), (OldIndex::Missing, 0, 3));
     let store = reopen(&folder);
     assert_true(&store, &model, "no index").await;
@@ -101,7 +104,7 @@ async fn of_two_bodies_of_a_key_the_newer_one_comes_back() {
     drop(store);
     fs::write(&old, kept).unwrap();
     fs::remove_file(folder.path().join("index.sqlite")).unwrap();
-    let report = rebuild(folder.path(), &mut Vec::new()).unwrap();
+    let report = rebuild(folder.path(), &Findings::default()).unwrap();
     assert_eq!((report.from_files, report.left_out), (1, 1));
     let aside = report.set_aside.unwrap();
     assert!(aside.join(old.file_name().unwrap()).exists() && !old.exists());
@@ -121,8 +124,9 @@ async fn a_deleted_object_stays_deleted_by_an_index_that_is_whole() {
     for (bytes, body) in kept {
         fs::write(body, bytes).unwrap();
     }
-    let mut findings = Vec::new();
-    let report = rebuild(folder.path(), &mut findings).unwrap();
+    let findings = Findings::default();
+    let report = rebuild(folder.path(), &findings).unwrap();
+    let findings = findings.take();
     assert_eq!((report.from_index, report.from_files, report.lost, report.left_out), (1, 0, 0, 2));
     assert!(findings.iter().all(|finding| finding.kind == FindingKind::Orphan), "{findings:?}");
     let store = reopen(&folder);
@@ -144,8 +148,9 @@ async fn a_damaged_row_is_replaced_by_what_its_file_says() {
         connection.execute(&format!("UPDATE objects SET {change} WHERE key = CAST('large 3' AS BLOB)"), []).unwrap();
         connection.execute("UPDATE objects SET seal = 0 WHERE key = CAST('small 7' AS BLOB)", []).unwrap();
         drop(connection);
-        let mut findings = Vec::new();
-        let report = rebuild(folder.path(), &mut findings).unwrap();
+        let findings = Findings::default();
+        let report = rebuild(folder.path(), &findings).unwrap();
+        let findings = findings.take();
         assert_eq!((report.from_index, report.from_files, report.lost), (31, 1, 1), "{change}: {findings:?}");
         assert!(findings[0].message.contains("small 7"), "{change}: {findings:?}");
         assert_true(&reopen(&folder), &model, change).await;
@@ -163,8 +168,9 @@ async fn what_is_lost_is_told_and_damaged_bodies_are_kept_aside() {
     let connection = Connection::open(folder.path().join("index.sqlite")).unwrap();
     connection.execute("UPDATE inlined SET value = x'00' WHERE length(value) = 700", []).unwrap();
     drop(connection);
-    let mut findings = Vec::new();
-    let report = rebuild(folder.path(), &mut findings).unwrap();
+    let findings = Findings::default();
+    let report = rebuild(folder.path(), &findings).unwrap();
+    let findings = findings.take();
     assert_eq!((report.from_index, report.from_files, report.lost, report.left_out), (30, 0, 3, 1));
     let lost: Vec<_> =
         findings.iter().map(|finding| (finding.kind, finding.key.clone().unwrap().to_string())).collect();
@@ -185,7 +191,7 @@ async fn an_index_that_was_cut_off_gives_what_is_left_of_it() {
     let mut most = 0;
     for cut in (0..whole.len()).step_by(4096).chain([100, whole.len() - 1]) {
         fs::write(&index, &whole[..cut]).unwrap();
-        let report = rebuild(folder.path(), &mut Vec::new()).unwrap();
+        let report = rebuild(folder.path(), &Findings::default()).unwrap();
         let store = reopen(&folder);
         assert_true(&store, &model, &format!("cut to {cut} of {}", whole.len())).await;
         assert_eq!(metadata(&store).await.len() as u64, report.from_index + report.from_files);
@@ -203,7 +209,7 @@ async fn a_flipped_bit_anywhere_in_the_index_brings_nothing_wrong_and_loses_no_l
     for position in (0..whole.len()).step_by(1_021).chain((0..120).step_by(7)) {
         fs::write(&index, &whole).unwrap();
         damage(&index, |bytes| bytes[position] ^= 1 << (position % 8));
-        match rebuild(folder.path(), &mut Vec::new()) {
+        match rebuild(folder.path(), &Findings::default()) {
             Ok(_) => assert_true(&reopen(&folder), &model, &format!("position {position}")).await,
             Err(Error::Unsupported { .. }) => assert!((60..64).contains(&position), "{position}"),
             Err(error) => panic!("position {position}: {error:?}"),
@@ -216,9 +222,9 @@ async fn a_plan_changes_nothing_and_says_what_the_rebuild_does() {
     let (folder, _) = closed_store().await;
     damage(&folder.path().join("index.sqlite"), |bytes| bytes.truncate(3 * 4096));
     let before = contents(folder.path());
-    let planned = plan_rebuild(folder.path(), &mut Vec::new()).unwrap();
+    let planned = plan_rebuild(folder.path(), &Findings::default()).unwrap();
     assert_eq!(contents(folder.path()), before);
-    let done = rebuild(folder.path(), &mut Vec::new()).unwrap();
+    let done = rebuild(folder.path(), &Findings::default()).unwrap();
     assert_eq!(RebuildReport { set_aside: None, ..done }, planned);
 }
 
@@ -230,7 +236,7 @@ async fn values_that_are_in_the_log_alone_come_back() {
     for (path, bytes) in contents(folder.path()) {
         fs::write(away.path().join(path.file_name().unwrap()), bytes).unwrap();
     }
-    let report = rebuild(away.path(), &mut Vec::new()).unwrap();
+    let report = rebuild(away.path(), &Findings::default()).unwrap();
     assert_eq!((report.old_index, report.from_index), (OldIndex::Whole, 1));
     assert!(report.set_aside.unwrap().join("index.sqlite-wal").exists());
     assert_eq!(get(&open(away.path()).unwrap(), "small").await.unwrap(), "v");
@@ -248,7 +254,7 @@ async fn a_rebuild_that_was_interrupted_earlier_leaves_the_old_index() {
     assert_eq!(metadata(&store).await.len(), model.len());
     drop(store);
     assert!(!layout.building_index().exists());
-    let report = rebuild(folder.path(), &mut Vec::new()).unwrap();
+    let report = rebuild(folder.path(), &Findings::default()).unwrap();
     assert_eq!(report.set_aside.unwrap(), folder.path().join("before-rebuild-2"));
     assert_eq!(fs::read(aside.join("index.sqlite")).unwrap().len(), before.len());
     assert_true(&reopen(&folder), &model, "rebuilt").await;
@@ -265,8 +271,8 @@ async fn a_replacement_that_was_interrupted_is_finished_at_opening() {
     for name in ["index.sqlite", "index.sqlite-wal", "index.sqlite-shm"] {
         fs::copy(other.path().join(name), folder.path().join(name)).unwrap();
     }
-    assert!(matches!(check(folder.path(), &mut Vec::new()), Err(Error::Unavailable { .. })));
-    assert!(matches!(rebuild(folder.path(), &mut Vec::new()), Err(Error::Unavailable { .. })));
+    assert!(matches!(check(folder.path(), &Findings::default()), Err(Error::Unavailable { .. })));
+    assert!(matches!(rebuild(folder.path(), &Findings::default()), Err(Error::Unavailable { .. })));
     let store = open(folder.path()).unwrap();
     assert_eq!(metadata(&store).await.len(), model.len());
     drop(store);
@@ -278,6 +284,6 @@ fn the_space_of_what_was_put_aside_is_counted() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()).unwrap());
     assert_eq!(space(folder.path()).unwrap().set_aside, 0);
-    rebuild(folder.path(), &mut Vec::new()).unwrap();
+    rebuild(folder.path(), &Findings::default()).unwrap();
     assert!(space(folder.path()).unwrap().set_aside > 4096);
 }
