@@ -56,9 +56,12 @@ impl Serve {
         let server = bind(&config).await?;
         let token = token()?;
         let mut progress = |line: &str| output.remark(line);
+        // One from the first to the last: a signal that comes while nobody waits for it is lost.
+        let mut interrupted = Box::pin(interrupted());
         let host = tokio::select! {
+            biased;
+            exit = &mut interrupted => return Err(Failure::silent(exit)),
             host = Host::start(config.clone(), data_dir, &mut progress) => Arc::new(host.map_err(not_started)?),
-            exit = interrupted() => return Err(Failure::silent(exit)),
         };
         let run = RunFile { pid: std::process::id(), admin: server.admin_address(), token: token.clone() };
         host.data_dir().publish(&run).map_err(not_started)?;
@@ -66,7 +69,7 @@ impl Serve {
 
         let stop = CancellationToken::new();
         let stopping = async {
-            interrupted().await;
+            interrupted.await;
             output.remark("stopping: calls in flight may end");
             stop.cancel();
         };

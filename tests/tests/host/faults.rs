@@ -97,3 +97,11 @@ stores:
     assert_eq!(status.code(), Some(0), "{log}");
     says(&log, &["zoo", "did not finish"]);
 }
+
+#[test]
+fn a_host_that_is_stopped_as_soon_as_it_is_ready_stops() {
+    let home = Home::new(&format!("{DOORS}{DOCUMENTS}"));
+    for _ in 0..40 {
+        assert_eq!(home.serve().stop().0.code(), Some(0));
+    }
+}
