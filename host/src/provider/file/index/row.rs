@@ -30,10 +30,21 @@ macro_rules! columns {
 }
 
 impl Located {
+    pub(super) const FIND: &str = concat!("SELECT ", columns!(), " FROM objects o WHERE key = ?1");
+    pub(super) const FIND_WITH_VALUE: &str = concat!(
+        "SELECT ",
+        columns!(),
+        ", i.value FROM objects o LEFT JOIN inlined i ON i.generation = o.generation WHERE key = ?1"
+    );
+    pub(super) const LIST: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM objects o WHERE key >= ?1 AND key > ?2 AND (?3 IS NULL OR key < ?3) ORDER BY key LIMIT ?4"
+    );
+
     /// The object under this key.
     pub(in super::super) fn find(connection: &Connection, key: &Key) -> Result<Option<Self>, Fault> {
-        let mut statement =
-            connection.prepare_cached(concat!("SELECT ", columns!(), " FROM objects o WHERE key = ?1"))?;
+        let mut statement = connection.prepare_cached(Self::FIND)?;
         let found = statement.query_row([key.as_str().as_bytes()], |row| Ok(Self::from_row(row))).optional()?;
         found.transpose()
     }
@@ -43,11 +54,7 @@ impl Located {
         connection: &Connection,
         key: &Key,
     ) -> Result<Option<(Self, Value)>, Fault> {
-        let mut statement = connection.prepare_cached(concat!(
-            "SELECT ",
-            columns!(),
-            ", i.value FROM objects o LEFT JOIN inlined i ON i.generation = o.generation WHERE key = ?1"
-        ))?;
+        let mut statement = connection.prepare_cached(Self::FIND_WITH_VALUE)?;
         let found = statement
             .query_row([key.as_str().as_bytes()], |row| Ok((Self::from_row(row), row.get::<_, Option<Vec<u8>>>(10)?)))
             .optional()?;
@@ -86,11 +93,7 @@ impl Located {
 
     /// A page of a listing, as of one moment.
     pub(in super::super) fn list(connection: &Connection, query: &ListQuery) -> Result<Page, Fault> {
-        let mut statement = connection.prepare_cached(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM objects o WHERE key >= ?1 AND key > ?2 AND (?3 IS NULL OR key < ?3) ORDER BY key LIMIT ?4"
-        ))?;
+        let mut statement = connection.prepare_cached(Self::LIST)?;
         let limit = query.limit.clamp(1, ListQuery::MAX_LIMIT);
         // Every key is greater than the empty one.
         let after = query.start_after.as_deref().unwrap_or_default();

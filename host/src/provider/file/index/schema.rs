@@ -4,6 +4,7 @@ use std::io::Read;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::log::{journal_path, log_path};
@@ -71,6 +72,7 @@ pub(in super::super) fn open(path: &Path, may_create: bool, durability: Durabili
          PRAGMA cell_size_check = ON;
          PRAGMA trusted_schema = OFF;",
     )?;
+    plan_once(&connection)?;
     // Synced whatever the durability: bodies beside an index without tables look like those of one that was lost.
     migrate(&mut connection, MIGRATIONS)?;
     // FULL: a commit syncs the log. NORMAL: the log is synced before it goes to the index, and so never out of order.
@@ -200,7 +202,15 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, Fault> {
     let connection =
         Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")?;
+    plan_once(&connection)?;
     Ok(connection)
+}
+
+/// Has SQLite keep the plan of a statement: it would make a new one for each value that is bound, to look whether that is a
+/// frequent one, which takes longer than the look-up.
+fn plan_once(connection: &Connection) -> Result<(), Fault> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Opens the index for reading as it is now, whatever is committed later.
@@ -235,7 +245,12 @@ pub(in super::super) fn body_generations(
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::super::row::Located;
     use super::*;
+    use crate::object::Key;
+    use crate::provider::ListQuery;
 
     const SECOND: &str = "ALTER TABLE totals ADD COLUMN parts INTEGER NOT NULL DEFAULT 7";
 
@@ -253,6 +268,26 @@ mod tests {
         assert_eq!((version(&connection).unwrap(), parts(&connection)), (2, Ok(7)));
         migrate(&mut connection, &[TABLES, SECOND]).unwrap();
         assert_eq!(version(&connection).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_look_up_is_planned_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.sqlite");
+        let writing = open(&path, true, Durability::Strict).unwrap();
+        for connection in [writing, open_for_reading(&path).unwrap()] {
+            for text in ["a", "b", "c"] {
+                let key = Key::new(text).unwrap();
+                Located::find(&connection, &key).unwrap();
+                Located::find_with_value(&connection, &key).unwrap();
+                Located::list(&connection, &ListQuery::with_prefix(text)).unwrap();
+            }
+            for sql in [Located::FIND, Located::FIND_WITH_VALUE, Located::LIST] {
+                let statement = connection.prepare_cached(sql).unwrap();
+                assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{sql}");
+                assert!(statement.get_status(StatementStatus::Run) >= 3, "{sql}");
+            }
+        }
     }
 
     #[test]
