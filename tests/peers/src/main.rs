@@ -1,6 +1,7 @@
 //! Measures larder beside its peers, in one run: what a call through a plugin costs, next to native Rust, to wasmtime
 //! called directly, and to extism; and what a cache hit costs, next to a bare quick_cache. `larder-peers cache` measures
-//! the cache alone, beside other caches, and `larder-peers files` the file provider, beside plain files.
+//! the cache alone, beside other caches, `larder-peers files` the file provider, beside plain files, and `larder-peers s3`
+//! the S3 front door, beside other servers.
 //!
 //! Every side does the same work. A store takes a key, a body and what a writer says of it, and returns metadata; a
 //! retrieve returns metadata and body. The checksum of a body is computed once on its way in and once on its way out, as
@@ -19,6 +20,7 @@ mod guests;
 mod machine;
 mod memory;
 mod report;
+mod s3;
 mod sides;
 mod start;
 mod stopwatch;
@@ -60,6 +62,10 @@ enum Command {
     /// Both keep the same objects on the same disk, in this process: round by round in turn, for one client and for many.
     /// With --keys it tells what so many small objects cost.
     Files(files::Arguments),
+    /// Measures larder's S3 front door beside s3s-fs, garage, and a plain copy between a socket and a file.
+    ///
+    /// Every server is a process with a folder on the same disk, asked by the same client: round by round in turn.
+    S3(s3::Arguments),
 }
 
 #[derive(Args, Debug)]
@@ -88,6 +94,7 @@ fn main() -> Result<()> {
         None => boundaries.run(),
         Some(Command::Cache(arguments)) => cache::run(arguments),
         Some(Command::Files(arguments)) => files::run(arguments),
+        Some(Command::S3(arguments)) => s3::run(arguments),
     }
 }
 
