@@ -98,6 +98,13 @@ pub(crate) fn busy<'a>(all: impl Iterator<Item = &'a Times>) -> String {
     }
 }
 
+/// The middle one of some figures.
+pub(crate) fn median(figures: &[f64]) -> f64 {
+    let mut figures = figures.to_vec();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
 /// An empty table.
 pub(crate) fn markdown() -> Table {
     let mut table = Table::new();

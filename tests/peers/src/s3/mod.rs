@@ -81,7 +81,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
         return large::measure(&runtime, &server, size);
     }
     let mut servers = Vec::new();
-    for side in Side::ALL {
+    // A plain copy lists nothing.
+    let sides = Side::ALL.into_iter().filter(|side| arguments.keys.is_none() || *side != Side::Plain);
+    for side in sides {
         match Server::start(side, &arguments, &folder) {
             Ok(server) => servers.push(server),
             Err(error) => eprintln!("SKIPPED: {}: {error:#}", side.name()),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Row;
 use super::servers::Side;
 use crate::machine::Machine;
-use crate::report::{figures_to_the_right, markdown};
+use crate::report::{figures_to_the_right, markdown, median};
 
 /// All that was measured. Displayed, it is a table in Markdown.
 #[derive(Debug, Serialize)]
@@ -15,12 +15,6 @@ pub(super) struct Report {
     pub(super) round_ms: u64,
     pub(super) sides: Vec<Side>,
     pub(super) rows: Vec<Row>,
-}
-
-fn median(figures: &[f64]) -> f64 {
-    let mut figures = figures.to_vec();
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }
 
 impl fmt::Display for Report {
