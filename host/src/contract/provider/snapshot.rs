@@ -77,9 +77,13 @@ async fn with_snapshot(trial: &Trial<'_>) -> Result<(Store, Store), Breach> {
     Ok((store, snapshot))
 }
 
-/// A snapshot of what there is now.
-async fn take(store: &Store) -> Result<Store> {
-    Ok(store.with(store.snapshot().await?))
+/// A snapshot of what there is now. Not every make of provider has any: the boundary of plugins has no word for them.
+async fn take(store: &Store) -> Result<Store, Breach> {
+    match store.snapshot().await {
+        Ok(snapshot) => Ok(store.with(snapshot)),
+        Err(Error::Unsupported { .. }) => Err(Breach::NotApplicable),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// All objects, with the checksums of their bytes as these were read.
