@@ -1,15 +1,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::object::{AttributeChanges, Attributes, Body, ByteRange, StorageMetadata, StoreName, Tags};
+use crate::error::Result;
+use crate::object::{AttributeChanges, Attributes, Body, ByteRange, ETag, Object, StorageMetadata, StoreName, Tags};
 use crate::provider::file::{Durability, FileOptions, FileStorageProvider};
 use crate::provider::layers::{Encryption, EncryptionKey, Layers};
 use crate::provider::memory::MemoryStorageProvider;
-use crate::provider::{ListQuery, StorageProvider, StoreOptions};
+use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions};
 use crate::random::Random;
 
 fn key(text: &str) -> Key {
@@ -337,4 +339,50 @@ async fn a_backup_lists_as_its_store_does() {
     assert_eq!(part.body.collect(u64::MAX).await.unwrap(), noise(7 << 20, 1).slice(3_000_000..6_500_000));
     assert!(matches!(backup.retrieve(&key("A"), None).await, Err(Error::NotFound { .. })));
     assert!(matches!(backup.metadata(&key("zzz")).await, Err(Error::NotFound { .. })));
+}
+
+/// Shows nothing as of one moment, and deletes an object once it was listed.
+#[derive(Debug)]
+struct Plain(MemoryStorageProvider);
+
+#[async_trait]
+impl StorageProvider for Plain {
+    async fn store(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
+        self.0.store(key, body, options).await
+    }
+
+    async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
+        StorageProvider::retrieve(&self.0, key, range).await
+    }
+
+    async fn delete(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
+        self.0.delete(key, if_match).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page> {
+        let page = StorageProvider::list(&self.0, query).await?;
+        // It may be gone already.
+        let _ = self.0.delete(&key("passing"), None).await;
+        Ok(page)
+    }
+
+    async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
+        StorageProvider::metadata(&self.0, key).await
+    }
+
+    async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
+        self.0.update(key, changes, if_match).await
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_shown_as_of_one_moment_is_backed_up_object_by_object() {
+    let store: Arc<dyn StorageProvider> = Arc::new(Plain(MemoryStorageProvider::new()));
+    for name in ["a", "passing", "z"] {
+        put(&store, name, format!("the bytes of {name}")).await;
+    }
+    let repository = Repository::new(memory());
+    let record = back_up(&repository, &store).await;
+    assert_eq!((record.of_one_moment, record.objects, record.left_out), (false, 2, 0));
+    assert!(content(&restored(&repository, &record).await).await == content(&store).await);
 }
