@@ -64,7 +64,8 @@ impl<'a> PageWriter<'a> {
     async fn write<T: Serialize + Send + 'static>(&mut self, lines: Vec<T>) -> Result<Digest> {
         let (digest, bytes) = off_runtime(usize::MAX, move || encode(&lines)).await?;
         let size = bytes.len() as u64;
-        if self.repository.put(&digest, bytes).await? {
+        // A list that is there and damaged would take this backup along too.
+        if self.repository.put_anew(&digest, bytes).await? {
             self.added += size;
         }
         Ok(digest)

@@ -284,6 +284,17 @@ async fn damage_is_found_told_and_mended() {
     assert_eq!(back_up(&repository, &store).await.objects, 2504);
 }
 
+#[tokio::test]
+async fn a_damaged_list_does_not_take_later_backups_along() {
+    let (home, store) = (memory(), filled().await);
+    let repository = Repository::new(Arc::clone(&home));
+    let record = back_up(&repository, &store).await;
+    home.store(&pages_of(&record), "other".into(), StoreOptions::default()).await.unwrap();
+    assert_eq!(verify(&repository, std::slice::from_ref(&record), &()).await.unwrap().damage, 1);
+    let next = back_up(&repository, &store).await;
+    assert_eq!(verify(&repository, &[record, next], &()).await.unwrap().damage, 0);
+}
+
 fn pages_of(record: &BackupRecord) -> Key {
     key(&format!("larder-backups/blobs/{}", record.pages.hex()))
 }
