@@ -1,31 +1,48 @@
-use std::path::PathBuf;
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 
 use super::schema;
 use crate::error::{Error, Result};
-use crate::provider::file::blocking;
 use crate::provider::file::fault::Fault;
 
-/// How many look-ups run at a time. They take microseconds; more would wait for the processors instead.
-const CONNECTIONS: usize = 8;
+/// How many threads read at a time, at most.
+const THREADS: usize = 8;
 
-/// Connections that read the index, opened when they are needed.
+/// How many look-ups wait for each thread before one more is woken. Waking a thread takes as long as a look-up whose pages
+/// are in memory; where they are not, the threads that are woken after all keep the disk busy.
+const WAITING: usize = 4;
+
+/// Threads that read the index.
+///
+/// Look-ups stand in a queue until a thread takes them, and a thread goes on until the queue is empty: where many ask at
+/// once, few threads are woken.
 #[derive(Debug)]
 pub(in super::super) struct Readers {
     index: PathBuf,
-    /// Guards the connections that nobody uses; held to take one or to give it back.
-    idle: Mutex<Vec<Connection>>,
-    permits: Arc<Semaphore>,
+    /// Held to put a look-up in, or to take one out.
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Box<dyn Task>>,
+    threads: usize,
+    /// Connections that no thread uses.
+    idle: Vec<Connection>,
 }
 
 impl Readers {
     /// Readers of this index, which exists.
     pub(in super::super) fn new(index: PathBuf) -> Self {
-        Self { index, idle: Mutex::default(), permits: Arc::new(Semaphore::new(CONNECTIONS)) }
+        Self { index, queue: Mutex::default() }
     }
 
     /// Runs a function that reads, off the async runtime's own threads.
@@ -33,19 +50,169 @@ impl Readers {
         self: &Arc<Self>,
         look_up: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let permit = permit.map_err(|_| Error::internal("the readers of the index are closed"))?;
-        let readers = Arc::clone(self);
-        blocking(move || {
-            let _permit = permit;
-            let idle = readers.idle.lock().pop();
-            let result = idle.map_or_else(|| schema::open_for_reading(&readers.index), Ok).and_then(|connection| {
-                let result = look_up(&connection);
-                readers.idle.lock().push(connection);
-                result
-            });
-            result.map_err(|fault| fault.at(&readers.index))
-        })
-        .await
+        let (asker, answer) = oneshot::channel();
+        let look_up = LookUp { function: Some(look_up), found: None, asker };
+        if let Some(thread) = self.enqueue(Box::new(look_up)) {
+            drop(spawn_blocking(|| thread.run()));
+        }
+        answer.await.map_err(|_| Error::internal("a look-up in the index panicked"))?
+    }
+
+    /// Puts a look-up at the end of the queue. Returns one more thread for it, if it is time for that.
+    fn enqueue(self: &Arc<Self>, look_up: Box<dyn Task>) -> Option<Thread> {
+        let mut queue = self.queue.lock();
+        queue.waiting.push_back(look_up);
+        if queue.threads == THREADS || queue.waiting.len() <= queue.threads * WAITING {
+            return None;
+        }
+        queue.threads += 1;
+        Some(Thread { connection: queue.idle.pop(), readers: Arc::clone(self) })
+    }
+}
+
+/// A look-up, whatever it looks for.
+trait Task: Send {
+    /// Finds what is looked for.
+    fn run(&mut self, connection: Result<&Connection, Fault>, index: &Path);
+
+    /// Hands over what was found.
+    fn answer(self: Box<Self>);
+}
+
+struct LookUp<F, T> {
+    function: Option<F>,
+    found: Option<Result<T>>,
+    asker: oneshot::Sender<Result<T>>,
+}
+
+impl<F, T> Task for LookUp<F, T>
+where
+    F: FnOnce(&Connection) -> Result<T, Fault> + Send,
+    T: Send,
+{
+    fn run(&mut self, connection: Result<&Connection, Fault>, index: &Path) {
+        // An asker that has gone away wants no answer.
+        if let Some(function) = self.function.take().filter(|_| !self.asker.is_closed()) {
+            self.found = Some(connection.and_then(function).map_err(|fault| fault.at(index)));
+        }
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(found) = self.found {
+            // Nobody misses an answer that nobody waits for.
+            let _ = self.asker.send(found);
+        }
+    }
+}
+
+/// A thread that empties the queue.
+struct Thread {
+    connection: Option<Connection>,
+    readers: Arc<Readers>,
+}
+
+impl Thread {
+    fn run(mut self) {
+        let mut answered: Option<Box<dyn Task>> = None;
+        while let Some(mut look_up) = self.next() {
+            if let Some(task) = answered.take() {
+                task.answer();
+            }
+            // A panic loses the answer, which is how the asker learns of it.
+            if catch_unwind(AssertUnwindSafe(|| self.look_up(&mut *look_up))).is_err() {
+                self.connection = None;
+            }
+            answered = Some(look_up);
+        }
+        // Whoever has the last answer can close the index: this thread is done with it.
+        drop(self);
+        if let Some(task) = answered {
+            task.answer();
+        }
+    }
+
+    fn look_up(&mut self, task: &mut dyn Task) {
+        let index = &self.readers.index;
+        let connection = match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => schema::open_for_reading(index),
+        };
+        match connection {
+            Ok(connection) => task.run(Ok(self.connection.insert(connection)), index),
+            Err(fault) => task.run(Err(fault), index),
+        }
+    }
+
+    /// The next look-up. When there is none, this thread no longer counts, and another may have its connection.
+    fn next(&mut self) -> Option<Box<dyn Task>> {
+        let mut queue = self.readers.queue.lock();
+        let next = queue.waiting.pop_front();
+        if next.is_none() {
+            queue.threads -= 1;
+            queue.idle.extend(self.connection.take());
+        }
+        next
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { waiting, threads, idle } = self;
+        f.debug_struct("Queue")
+            .field("waiting", &waiting.len())
+            .field("threads", threads)
+            .field("idle", &idle.len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    fn readers() -> (tempfile::TempDir, Arc<Readers>) {
+        let folder = tempfile::tempdir().unwrap();
+        let index = folder.path().join("index.db");
+        Connection::open(&index).unwrap().execute_batch("CREATE TABLE one (number); INSERT INTO one VALUES (7)").unwrap();
+        let readers = Arc::new(Readers::new(index));
+        (folder, readers)
+    }
+
+    fn number(connection: &Connection) -> Result<i64, Fault> {
+        Ok(connection.query_row("SELECT number FROM one", [], |row| row.get(0))?)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn all_are_answered_and_then_no_thread_reads() {
+        let (_folder, readers) = readers();
+        let mut asking = JoinSet::new();
+        for _ in 0..1000 {
+            let readers = Arc::clone(&readers);
+            asking.spawn(async move { readers.read(number).await });
+        }
+        assert!(asking.join_all().await.into_iter().all(|answer| answer.unwrap() == 7));
+        let queue = readers.queue.lock();
+        assert_eq!((queue.waiting.len(), queue.threads), (0, 0));
+        assert!((1..=THREADS).contains(&queue.idle.len()), "{queue:?}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_the_fault_of_one_look_up() {
+        let (_folder, readers) = readers();
+        let panics = |_: &Connection| -> Result<i64, Fault> { panic!("a fault of ours") };
+        let (broken, sound) = tokio::join!(readers.read(panics), readers.read(number));
+        assert!(broken.unwrap_err().to_string().contains("panicked"));
+        assert_eq!(sound.unwrap(), 7);
+        assert_eq!(readers.read(number).await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn an_index_that_does_not_open_is_an_answer() {
+        let (folder, readers) = readers();
+        drop(folder);
+        assert!(readers.read(number).await.is_err());
+        assert_eq!(readers.queue.lock().threads, 0);
     }
 }
