@@ -1,6 +1,6 @@
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::{Checksum, Hasher};
@@ -46,7 +46,8 @@ impl Body {
         Self::stream(pieces)
     }
 
-    /// All bytes in one piece, at most `limit` of them.
+    /// All bytes in one piece, at most `limit` of them. Those of a stream are copied into memory of just their size: a
+    /// piece may be a small part of a large buffer, which whoever keeps the piece would keep whole.
     ///
     /// # Errors
     /// [`Error::TooLarge`] if there are more, and whatever the stream fails with.
@@ -57,23 +58,14 @@ impl Body {
             Self::Bytes(bytes) => return Ok(bytes),
             Self::Stream(pieces) => pieces,
         };
-        let Some(first) = pieces.try_next().await? else { return Ok(Bytes::new()) };
-        let mut size = first.len() as u64;
-        if size > limit {
-            return Err(too_large());
-        }
-        let Some(second) = pieces.try_next().await? else { return Ok(first) };
-        let mut all = BytesMut::from(first);
-        let mut next = Some(second);
-        while let Some(piece) = next {
-            size += piece.len() as u64;
-            if size > limit {
+        let mut all = Vec::new();
+        while let Some(piece) = pieces.try_next().await? {
+            if (all.len() + piece.len()) as u64 > limit {
                 return Err(too_large());
             }
             all.extend_from_slice(&piece);
-            next = pieces.try_next().await?;
         }
-        Ok(all.freeze())
+        Ok(Bytes::from(all.into_boxed_slice()))
     }
 
     /// The bytes as a stream, whatever form they have.
@@ -117,6 +109,16 @@ mod tests {
         }
         assert_eq!(pieces(&[]).collect(0).await.unwrap(), "");
         assert!(Body::from("abcdef").collect(5).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn collected_bytes_keep_no_buffer_that_they_came_in() {
+        let buffer = Bytes::from(vec![7; 8192]);
+        let collected = Body::stream(stream::iter([Ok(buffer.slice(100..105))])).collect(5).await.unwrap();
+        assert_eq!(collected, [7; 5][..]);
+        assert!(!buffer.as_ptr_range().contains(&collected.as_ptr()));
+        let memory = collected.try_into_mut().unwrap().capacity();
+        assert_eq!(memory, 5);
     }
 
     #[tokio::test]

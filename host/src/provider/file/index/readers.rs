@@ -175,7 +175,10 @@ mod tests {
     fn readers() -> (tempfile::TempDir, Arc<Readers>) {
         let folder = tempfile::tempdir().unwrap();
         let index = folder.path().join("index.db");
-        Connection::open(&index).unwrap().execute_batch("CREATE TABLE one (number); INSERT INTO one VALUES (7)").unwrap();
+        Connection::open(&index)
+            .unwrap()
+            .execute_batch("CREATE TABLE one (number); INSERT INTO one VALUES (7)")
+            .unwrap();
         let readers = Arc::new(Readers::new(index));
         (folder, readers)
     }
