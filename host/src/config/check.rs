@@ -206,8 +206,20 @@ impl Check<'_> {
 
     fn lifecycle(&mut self, path: YamlPath, lifecycle: &LifecycleConfig) {
         let policies = path.key("policies");
-        if lifecycle.policies.is_empty() {
-            self.report(policies.clone(), "no policy is named; name a plugin, or remove `lifecycle`");
+        if lifecycle.policies.is_empty() && lifecycle.rules.is_empty() {
+            let message = "no policy is named; write `rules`, name a plugin in `policies`, or remove `lifecycle`";
+            self.report(path.clone(), message);
+        }
+        for (index, rule) in lifecycle.rules.iter().enumerate() {
+            let path = path.key("rules").index(index);
+            if let Some((key, message)) = rule.problem() {
+                self.report(path.key(key), message);
+            } else if lifecycle.rules[..index].iter().any(|other| other.name == rule.name) {
+                self.report(path.key("name"), format!("there is another rule {:?}; give each its own name", rule.name));
+            }
+        }
+        if lifecycle.recall && lifecycle.archive_to.is_none() {
+            self.report(path.key("recall"), "nothing is archived here: `recall` goes with `archive_to`");
         }
         for (index, name) in lifecycle.policies.iter().enumerate() {
             self.plugin_exists(policies.index(index), name, &[]);

@@ -19,6 +19,11 @@ fn archive<'a>(config: &'a Config, store: &StoreName) -> Option<&'a StoreName> {
     config.stores.get(store)?.lifecycle.as_ref()?.archive_to.as_ref()
 }
 
+/// The stores that a store needs, to be one.
+fn beneath<'a>(config: &'a Config, store: &StoreName) -> Vec<&'a StoreName> {
+    inner(config, store).into_iter().chain(archive(config, store)).collect()
+}
+
 /// The shortest way from a store along `next` back to itself or to another, both ends included.
 fn way<'a>(
     from: &'a StoreName,
@@ -78,6 +83,9 @@ pub(super) fn cycles(config: &Config) -> Vec<(YamlPath, String)> {
             reported.extend(way);
         } else if let Some(way) = way(name, archive_to, |store| inner(config, store)) {
             let message = format!("the store stands on its own archive: {}; choose another store", shown(&way));
+            found.push((path, message));
+        } else if let Some(way) = way(archive_to, name, |store| beneath(config, store)) {
+            let message = format!("the archive stands on the store: {}; choose another store", shown(&way));
             found.push((path, message));
         }
     }

@@ -6,10 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cache::CacheConfig;
-use super::entries;
 use super::layers::{Compression, EncryptionConfig};
+use super::lifecycle::LifecycleConfig;
 use super::name::PluginName;
-use super::period::Period;
 use super::scalar::{Scalar, scalar_serde};
 use super::size::Size;
 use crate::object::StoreName;
@@ -118,27 +117,6 @@ impl Scalar for StorageType {
 }
 
 scalar_serde!(StorageType);
-
-/// How the objects of a store age.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LifecycleConfig {
-    /// The plugins that say so, at least one. When several speak, archiving comes before deleting, and the longest
-    /// retention wins.
-    #[schemars(length(min = 1))]
-    pub policies: Vec<PluginName>,
-    /// How often they are asked.
-    #[serde(default = "hourly")]
-    pub every: Period,
-    /// The store that archived objects move to, under the same keys; no other store archives to it. Absent: a policy
-    /// that wants to archive an object gets it kept instead, and a warning is logged.
-    #[serde(default, deserialize_with = "entries::optional_store", skip_serializing_if = "Option::is_none")]
-    pub archive_to: Option<StoreName>,
-}
-
-fn hourly() -> Period {
-    Period::seconds(60 * 60)
-}
 
 /// What a store is like that a client makes, as S3 CreateBucket does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

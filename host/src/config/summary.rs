@@ -81,11 +81,7 @@ fn describe(f: &mut fmt::Formatter<'_>, store: &StorageConfig) -> fmt::Result {
         write!(f, ", cache of {} ({})", cache.size_limit, cache.eviction_policy)?;
     }
     if let Some(lifecycle) = &store.lifecycle {
-        let policies: Vec<&str> = lifecycle.policies.iter().map(|name| name.as_str()).collect();
-        write!(f, ", aged by {} every {}", policies.join(" and "), lifecycle.every)?;
-        if let Some(archive) = &lifecycle.archive_to {
-            write!(f, " to `{archive}`")?;
-        }
+        write!(f, ", {}", lifecycle.summary())?;
     }
     writeln!(f)
 }

@@ -13,15 +13,18 @@ use super::HostError;
 use super::components::{self, Located};
 use super::plugins::{self, PluginUse};
 use crate::cache::{self, CacheManager};
-use crate::config::{ComponentSource, Config, EvictionPolicy, PluginMode, PluginName, StorageConfig, StorageType};
+use crate::config::{
+    ComponentSource, Config, EvictionPolicy, LifecycleConfig, PluginMode, PluginName, StorageConfig, StorageType,
+};
 use crate::error::Error;
-use crate::lifecycle::LifecyclePolicy;
+use crate::lifecycle::{LifecyclePolicy, Rule};
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
-use crate::object::StoreName;
+use crate::object::{StorageMetadata, StoreName, now};
 use crate::plugin::{GrantedStores, Grants, Plugin, PluginError, PluginOptions, PluginRuntime, build};
 use crate::provider::StorageProvider;
 use crate::provider::file::{FileOptions, FileStorageProvider};
+use crate::provider::layers::{Ageing, AgeingOptions, Lock};
 use crate::provider::memory::MemoryStorageProvider;
 
 /// The folder of compiled plugins, in the data folder.
@@ -120,7 +123,28 @@ impl<'a> Assembly<'a> {
         let layers = config
             .layers()
             .map_err(|message| HostError::Store { store: name.clone(), error: Error::invalid_input(message) })?;
-        Ok(layers.around(self.bare_provider(name, config).await?))
+        let layered = layers.around(self.bare_provider(name, config).await?);
+        match &config.lifecycle {
+            Some(lifecycle) => Ok(Arc::new(Ageing::new(layered, self.ageing(name, lifecycle).await?))),
+            None => Ok(layered),
+        }
+    }
+
+    /// How the objects of a store can age.
+    ///
+    /// # Errors
+    /// Why its archive can not be made.
+    async fn ageing(&mut self, name: &StoreName, config: &LifecycleConfig) -> Result<AgeingOptions, HostError> {
+        let archive = match &config.archive_to {
+            Some(archive) => Some((archive.clone(), Arc::new(self.store(archive).await?) as Arc<dyn StorageProvider>)),
+            None => None,
+        };
+        let locks: Vec<Rule> = config.rules().map(|(_, rule)| rule).filter(|rule| rule.lock).collect();
+        let lock = (!locks.is_empty()).then(|| {
+            Arc::new(move |object: &StorageMetadata| locks.iter().filter_map(|rule| rule.locks_until(object)).max())
+                as Lock
+        });
+        Ok(AgeingOptions { store: name.clone(), archive, recall: config.recall, lock, clock: Arc::new(now) })
     }
 
     /// Where the bytes of a store live, below all layers.

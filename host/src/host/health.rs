@@ -86,7 +86,7 @@ impl HealthChecker {
     }
 
     fn last_run(&self, plugin: &PluginUse) -> Result<()> {
-        let task = super::lifecycle_task(&plugin.store);
+        let task = super::lifecycle::task_name(&plugin.store);
         match self.tasks.iter().find(|status| status.name == task).and_then(|status| status.outcome.as_ref()) {
             Some(TaskOutcome::Failed(message)) => Err(Error::internal(message.clone())),
             Some(TaskOutcome::Succeeded) | None => Ok(()),

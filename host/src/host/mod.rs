@@ -4,11 +4,13 @@
 //! ask the host for [stores](Host::store) and know nothing of how they were made.
 
 mod assembly;
+mod audit;
 mod catalog;
 mod components;
 mod data_dir;
 mod error;
 mod health;
+mod lifecycle;
 mod plugins;
 mod reload;
 mod usage;
@@ -29,19 +31,20 @@ pub use plugins::{PluginReport, PluginUse};
 pub use reload::{ReloadOutcome, ReloadReport, Reloaded};
 
 use assembly::Assembly;
+use audit::AuditLog;
 use catalog::Catalog;
 use usage::UsageSampler;
 
-use crate::config::{Config, LifecycleConfig, PluginMode, PluginName, StorageConfig, StorageType, StoreTemplate};
+use crate::config::{Config, PluginName, StorageConfig, StorageType, StoreTemplate};
 use crate::error::{Error, Result};
-use crate::lifecycle::LifecycleManager;
+use crate::lifecycle::{Audit, LifecycleManager};
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
 use crate::object::{StoreName, Timestamp, now};
 use crate::plugin::{Grant, PluginRuntime};
 use crate::provider::layers::{Encryption, Rekeyed, rekey};
 use crate::provider::{ListQuery, StorageProvider};
-use crate::scheduler::{ScheduledTask, TaskScheduler};
+use crate::scheduler::TaskScheduler;
 
 /// How long tasks that run have to end when the host stops.
 const GRACE: Duration = Duration::from_secs(10);
@@ -56,6 +59,7 @@ pub struct Host {
     runtime: PluginRuntime,
     monitor: StorageMonitor,
     scheduler: TaskScheduler,
+    audit: Arc<AuditLog>,
     plugins: Vec<PluginUse>,
     /// All stores by name; locked to look up or to change, never over an await.
     stores: RwLock<BTreeMap<StoreName, Store>>,
@@ -68,6 +72,7 @@ struct Store {
     manager: StorageManager,
     created_at: Timestamp,
     internal: bool,
+    lifecycle: Option<Arc<LifecycleManager>>,
 }
 
 impl Host {
@@ -97,9 +102,14 @@ impl Host {
             let store = assembly.make(&name, &client_store(&config)).await?;
             assembly.stores.insert(name, store);
         }
+        let audit = Arc::new(AuditLog::open(data_dir.path())?);
+        let mut lifecycles = BTreeMap::new();
         for (name, store) in &config.stores {
             if let Some(lifecycle) = &store.lifecycle {
-                schedule_lifecycle(&mut assembly, &scheduler, name, lifecycle).await?;
+                let manager = lifecycle::manager(&mut assembly, name, lifecycle).await?.with_audit(audit.clone());
+                let manager = Arc::new(manager);
+                lifecycle::schedule(&scheduler, name, lifecycle, &manager)?;
+                lifecycles.insert(name.clone(), manager);
             }
         }
         let Assembly { stores, plugins, .. } = assembly;
@@ -111,7 +121,8 @@ impl Host {
         let stores = stores.into_iter().map(|(name, manager)| {
             let created_at = catalog.get(&name).map_or_else(now, |remembered| remembered.created_at);
             let internal = config.stores.get(&name).is_some_and(|config| config.internal);
-            (name, Store { manager, created_at, internal })
+            let lifecycle = lifecycles.remove(&name);
+            (name, Store { manager, created_at, internal, lifecycle })
         });
         let (stores, catalog) = (RwLock::new(stores.collect()), Mutex::new(catalog));
         let new_buckets = config.new_buckets.clone();
@@ -122,6 +133,7 @@ impl Host {
             runtime,
             monitor,
             scheduler,
+            audit,
             plugins,
             stores,
             catalog,
@@ -247,6 +259,16 @@ impl Host {
         self.stores.read().get(name).filter(|store| !store.internal).map(|store| store.manager.clone())
     }
 
+    /// What lets the objects of a store age, if they do and the store is not internal.
+    pub fn lifecycle(&self, name: &str) -> Option<Arc<LifecycleManager>> {
+        self.stores.read().get(name).filter(|store| !store.internal).and_then(|store| store.lifecycle.clone())
+    }
+
+    /// The log of what was done to objects because they age, and of what was asked for.
+    pub fn audit(&self) -> Arc<dyn Audit> {
+        self.audit.clone()
+    }
+
     /// The stores that front doors serve, in order of name, each with the moment since when it is there.
     pub fn stores(&self) -> Vec<(StorageManager, Timestamp)> {
         let stores = self.stores.read();
@@ -277,16 +299,20 @@ impl Host {
             let at_work = self.config.lock().await.clone();
             let mut assembly = Assembly::new(&at_work, self.data_dir.path(), &self.runtime, &self.monitor);
             let store = assembly.make(name, &config).await?;
+            let mut ages = None;
             if let Some(lifecycle) = &config.lifecycle {
                 assembly.stores.insert(name.clone(), store.clone());
-                schedule_lifecycle(&mut assembly, &self.scheduler, name, lifecycle).await?;
+                let manager = lifecycle::manager(&mut assembly, name, lifecycle).await?;
+                let manager = Arc::new(manager.with_audit(self.audit.clone()));
+                lifecycle::schedule(&self.scheduler, name, lifecycle, &manager)?;
+                ages = Some(manager);
             }
             self.scheduler.schedule_task(UsageSampler::task(store.clone(), is_native(&config.provider_type)))?;
             catalog.add(name)?;
-            Ok::<_, HostError>(store)
+            Ok::<_, HostError>((store, ages))
         };
-        let store = made.await.map_err(|error| Error::unavailable(error.to_string()))?;
-        self.stores.write().insert(name.clone(), Store { manager: store, created_at: now(), internal: false });
+        let (manager, lifecycle) = made.await.map_err(|error| Error::unavailable(error.to_string()))?;
+        self.stores.write().insert(name.clone(), Store { manager, created_at: now(), internal: false, lifecycle });
         Ok(())
     }
 
@@ -308,7 +334,7 @@ impl Host {
         }
         catalog.remove(name).map_err(|error| Error::unavailable(error.to_string()))?;
         self.scheduler.cancel_task(&usage::task_name(name));
-        self.scheduler.cancel_task(&lifecycle_task(name));
+        self.scheduler.cancel_task(&lifecycle::task_name(name));
         self.stores.write().remove(name);
         Ok(())
     }
@@ -365,31 +391,4 @@ fn is_volatile(config: &Config, store: &StorageConfig) -> bool {
             !grants.given().any(lasts) && grants.stores.values().all(|inner| is_volatile(config, &config.stores[inner]))
         }
     }
-}
-
-fn lifecycle_task(store: &StoreName) -> String {
-    format!("lifecycle of {store}")
-}
-
-async fn schedule_lifecycle(
-    assembly: &mut Assembly<'_>,
-    scheduler: &TaskScheduler,
-    name: &StoreName,
-    config: &LifecycleConfig,
-) -> Result<(), HostError> {
-    let store = assembly.store(name).await?;
-    let mut manager = LifecycleManager::new(name.clone(), Arc::new(store));
-    for plugin in &config.policies {
-        let policy = assembly.policy(plugin, name).await?;
-        manager = match assembly.mode(plugin) {
-            PluginMode::Enforce => manager.with_policy(plugin.to_string(), policy),
-            PluginMode::Monitor => manager.with_monitored_policy(plugin.to_string(), policy),
-        };
-    }
-    if let Some(archive) = &config.archive_to {
-        manager = manager.with_archive(Arc::new(assembly.store(archive).await?));
-    }
-    let (name, every) = (lifecycle_task(name), config.every.as_duration());
-    scheduler.schedule_task(ScheduledTask { name, every, executor: Arc::new(manager) })?;
-    Ok(())
 }

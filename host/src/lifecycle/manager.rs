@@ -1,16 +1,17 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt};
 
-use super::archive;
-use super::report::{Differences, LifecycleReport, Planned, Verdict};
-use super::{Candidate, Decision, LifecyclePolicy};
+use super::report::{Differences, LifecycleReport, Opinion, Planned, Verdict};
+use super::{AgeingStep, AgeingStore, Audit, AuditRecord, Candidate, Decision, LifecyclePolicy};
 use crate::error::{Error, Result};
-use crate::object::{StorageMetadata, StoreName, Timestamp};
-use crate::provider::{ListQuery, StorageProvider};
+use crate::object::{StorageMetadata, StoreName, Tags, Timestamp};
+use crate::provider::ListQuery;
+use crate::provider::layers::{Archived, Restored, Trashed};
 use crate::scheduler::TaskExecutor;
 
 /// Lets the policies of one store do their work.
@@ -21,18 +22,23 @@ use crate::scheduler::TaskExecutor;
 ///   kept: nothing is deleted because something failed.
 /// - Archiving comes before deleting. The copy is verified before the object goes; one that can not be archived stays.
 /// - Of several wishes to retain an object the longest holds, and nothing is deleted before it is over.
+/// - Tags that policies want are set on what is neither archived nor deleted.
 /// - An object that was written or changed since it was judged is left alone.
+///
+/// What is deleted goes to the trash, if there is one, and from there when its time is over.
 #[derive(Debug)]
 pub struct LifecycleManager {
     name: StoreName,
-    store: Arc<dyn StorageProvider>,
-    archive: Option<Arc<dyn StorageProvider>>,
-    policies: Vec<NamedPolicy>,
-    monitored: Vec<NamedPolicy>,
+    store: Arc<dyn AgeingStore>,
+    trash: Option<Duration>,
+    policies: Arc<[NamedPolicy]>,
+    monitored: Arc<[NamedPolicy]>,
+    audit: Option<Arc<dyn Audit>>,
 }
 
+#[derive(Clone)]
 struct NamedPolicy {
-    name: String,
+    name: Arc<str>,
     policy: Arc<dyn LifecyclePolicy>,
 }
 
@@ -49,61 +55,95 @@ impl LifecycleManager {
     /// How many objects are archived or deleted at once.
     const AT_ONCE: usize = 8;
 
-    /// Looks after a store. It has no policies and no archive yet.
-    pub fn new(name: StoreName, store: Arc<dyn StorageProvider>) -> Self {
-        Self { name, store, archive: None, policies: Vec::new(), monitored: Vec::new() }
+    /// Looks after a store. It has no policies and no trash yet.
+    pub fn new(name: StoreName, store: Arc<dyn AgeingStore>) -> Self {
+        Self { name, store, trash: None, policies: Arc::new([]), monitored: Arc::new([]), audit: None }
     }
 
-    /// With a store that archived objects move to, under the same keys.
+    /// With a trash, in which what policies delete stays for so long.
     #[must_use]
-    pub fn with_archive(mut self, archive: Arc<dyn StorageProvider>) -> Self {
-        self.archive = Some(archive);
+    pub fn with_trash(mut self, keep: Duration) -> Self {
+        self.trash = Some(keep);
         self
     }
 
     /// With one more policy; reports call it by this name.
     #[must_use]
-    pub fn with_policy(mut self, name: impl Into<String>, policy: Arc<dyn LifecyclePolicy>) -> Self {
-        self.policies.push(NamedPolicy { name: name.into(), policy });
+    pub fn with_policy(mut self, name: &str, policy: Arc<dyn LifecyclePolicy>) -> Self {
+        self.policies = with(&self.policies, name, policy);
         self
     }
 
     /// With one more policy that decides nothing: where it differs from the others is in the report, and no more.
     #[must_use]
-    pub fn with_monitored_policy(mut self, name: impl Into<String>, policy: Arc<dyn LifecyclePolicy>) -> Self {
-        self.monitored.push(NamedPolicy { name: name.into(), policy });
+    pub fn with_monitored_policy(mut self, name: &str, policy: Arc<dyn LifecyclePolicy>) -> Self {
+        self.monitored = with(&self.monitored, name, policy);
         self
     }
 
-    /// What would happen as of `now`, for every object that would not just be kept. Nothing is changed.
+    /// With somebody who is told of everything that is done.
+    #[must_use]
+    pub fn with_audit(mut self, audit: Arc<dyn Audit>) -> Self {
+        self.audit = Some(audit);
+        self
+    }
+
+    /// What would happen as of `now`: for every object that would not just be kept, `found` is called, in order of keys.
+    /// Nothing is changed. Returns how many objects were considered.
     ///
     /// # Errors
     /// The store can not be listed.
-    pub async fn plan(&self, now: Timestamp) -> Result<Vec<Planned>> {
-        let mut plan = Vec::new();
+    pub async fn plan(&self, now: Timestamp, found: &mut (dyn FnMut(Planned) + Send)) -> Result<u64> {
+        let mut considered = 0;
         let mut query = Self::first_page();
         loop {
             let page = self.store.list(&query).await?;
             query.start_after = page.next().map(|key| key.as_str().to_owned());
+            considered += page.objects.len() as u64;
             let planned = self.judge(page.objects, now).await;
-            plan.extend(planned.into_iter().filter(|planned| planned.verdict != Verdict::Keep));
+            planned.into_iter().filter(|planned| planned.verdict != Verdict::Keep).for_each(&mut *found);
             if query.start_after.is_none() {
-                return Ok(plan);
+                return Ok(considered);
             }
         }
     }
 
-    /// Does what the policies say as of `now`. What goes wrong with one object is in the report and stops nothing.
+    /// What each policy says of an object as of `now`, those that are only monitored too, and what they say together.
+    ///
+    /// # Errors
+    /// One of the policies can not be heard.
+    pub async fn explain(&self, object: StorageMetadata, now: Timestamp) -> Result<(Planned, Vec<Opinion>)> {
+        let candidates: Arc<[Candidate]> = Arc::new([Candidate { metadata: object.clone(), last_read_at: None }]);
+        let mut opinions = Vec::new();
+        for (policies, decides) in [(&self.policies, true), (&self.monitored, false)] {
+            for heard in hear(policies, &candidates, now).await {
+                let (policy, decisions) = (heard.name.to_string(), heard.decisions?);
+                let Decision { archive, delete, retain, tags } = decisions.into_iter().next().unwrap_or_default();
+                let retain_until = (!retain.is_zero()).then(|| object.after(retain));
+                opinions.push(Opinion { policy, decides, archive, delete, retain_until, tags });
+            }
+        }
+        let planned = self.judge(vec![object], now).await.pop();
+        planned.map(|planned| (planned, opinions)).ok_or_else(|| Error::internal("nothing was judged"))
+    }
+
+    /// Does what the policies say as of `now`, and removes from the trash what is there long enough. What goes wrong with one
+    /// object is in the report and stops nothing.
     ///
     /// # Errors
     /// The store can not be listed (any further). What happened until then is logged.
     pub async fn apply_policies(&self, now: Timestamp) -> Result<LifecycleReport> {
         let mut report = LifecycleReport::default();
         let result = self.apply_pages(now, &mut report).await;
-        let LifecycleReport { considered, archived, deleted, kept_by_retention, kept_by_failure, failed, .. } = report;
+        match self.store.sweep_archive().await {
+            Ok(swept) => report.swept = swept,
+            Err(error) => report.tell(format!("copies in the archive that nothing refers to stay there: {error}")),
+        }
+        let LifecycleReport { considered, archived, deleted, tagged, purged, .. } = report;
+        let LifecycleReport { kept_by_retention, kept_by_failure, failed, swept, .. } = report;
         tracing::info!(
-            store = %self.name, considered, archived, deleted, kept_by_retention, kept_by_failure, failed,
-            complete = result.is_ok(), "lifecycle policies applied"
+            store = %self.name, considered, archived, deleted, tagged, purged, swept, kept_by_retention, kept_by_failure,
+            failed, complete = result.is_ok(), "lifecycle policies applied"
         );
         for (policy, differences) in &report.monitored {
             let Differences { would_archive, would_delete, would_keep, unheard } = *differences;
@@ -118,12 +158,14 @@ impl LifecycleManager {
     async fn apply_pages(&self, now: Timestamp, report: &mut LifecycleReport) -> Result<()> {
         let mut query = Self::first_page();
         loop {
-            let page = self.store.list(&query).await?;
+            let page = self.store.list_with_trash(&query).await?;
             query.start_after = page.next().map(|key| key.as_str().to_owned());
-            let planned = self.judge(page.objects, now).await;
+            let (trash, objects): (Vec<_>, Vec<_>) = page.objects.into_iter().partition(Trashed::is_mark_of);
+            let mut planned = self.judge(objects, now).await;
             self.compare(&planned, now, &mut report.monitored).await;
+            planned.extend(trash.into_iter().map(|metadata| Planned { metadata, verdict: Verdict::Purge, by: None }));
             let mut acting = stream::iter(planned)
-                .map(|planned| async move { self.carry_out(planned).await })
+                .map(|planned| async move { self.carry_out(planned, now).await })
                 .buffer_unordered(Self::AT_ONCE);
             while let Some(outcome) = acting.next().await {
                 outcome.count(report);
@@ -142,15 +184,13 @@ impl LifecycleManager {
     async fn judge(&self, objects: Vec<StorageMetadata>, now: Timestamp) -> Vec<Planned> {
         let candidate = |metadata| Candidate { metadata, last_read_at: None };
         let candidates: Arc<[Candidate]> = objects.into_iter().map(candidate).collect();
-        let mut together = vec![Decision::KEEP; candidates.len()];
+        let mut together = vec![Together::default(); candidates.len()];
         let mut problem = None;
-        for NamedPolicy { name, policy } in &self.policies {
-            match decide(policy.clone(), candidates.clone(), now).await {
+        for Heard { name, decisions } in hear(&self.policies, &candidates, now).await {
+            match decisions {
                 Ok(decisions) => {
                     for (all, one) in together.iter_mut().zip(decisions) {
-                        all.archive |= one.archive;
-                        all.delete |= one.delete;
-                        all.retain = all.retain.max(one.retain);
+                        all.add(&name, one);
                     }
                 }
                 Err(error) => {
@@ -159,13 +199,14 @@ impl LifecycleManager {
                 }
             }
         }
-        let verdict = |metadata: &StorageMetadata, decision: Decision| match &problem {
-            Some(problem) => Verdict::Undecided { problem: problem.clone() },
-            None => verdict(metadata, decision, now),
-        };
-        let planned = |(candidate, decision): (&Candidate, Decision)| Planned {
-            verdict: verdict(&candidate.metadata, decision),
-            metadata: candidate.metadata.clone(),
+        let planned = |(candidate, together): (&Candidate, Together)| {
+            let metadata = candidate.metadata.clone();
+            match &problem {
+                Some(problem) => {
+                    Planned { metadata, verdict: Verdict::Undecided { problem: problem.clone() }, by: None }
+                }
+                None => together.plan(metadata, now),
+            }
         };
         candidates.iter().zip(together).map(planned).collect()
     }
@@ -177,52 +218,67 @@ impl LifecycleManager {
         }
         let candidate = |planned: &Planned| Candidate { metadata: planned.metadata.clone(), last_read_at: None };
         let candidates: Arc<[Candidate]> = planned.iter().map(candidate).collect();
-        for NamedPolicy { name, policy } in &self.monitored {
-            let differences = differences.entry(name.clone()).or_default();
-            match decide(policy.clone(), candidates.clone(), now).await {
+        for Heard { name, decisions } in hear(&self.monitored, &candidates, now).await {
+            let differences = differences.entry(name.to_string()).or_default();
+            match decisions {
                 Ok(decisions) => {
                     for (planned, decision) in planned.iter().zip(decisions) {
-                        differences.note(&planned.verdict, &verdict(&planned.metadata, decision, now));
+                        let mut alone = Together::default();
+                        alone.add(&name, decision);
+                        differences.note(&planned.verdict, &alone.plan(planned.metadata.clone(), now).verdict);
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(store = %self.name, policy = name, "the monitored policy could not be heard: {error}");
+                    tracing::warn!(store = %self.name, policy = %name, "the monitored policy could not be heard: {error}");
                     differences.unheard += planned.len() as u64;
                 }
             }
         }
     }
 
-    async fn carry_out(&self, planned: Planned) -> Outcome {
-        let Planned { metadata, verdict } = planned;
-        let result = match verdict {
+    async fn carry_out(&self, planned: Planned, now: Timestamp) -> Outcome {
+        let Planned { metadata, verdict, by } = planned;
+        let key = metadata.key.clone();
+        let by = by.map(|by| by.to_string()).unwrap_or_default();
+        let judged = Box::new(metadata);
+        let (done, step) = match verdict {
             Verdict::Keep => return Outcome::Kept,
             Verdict::Retained { .. } => return Outcome::KeptByRetention,
             Verdict::Undecided { problem } => return Outcome::KeptByFailure(problem),
-            Verdict::Archive => self.archive_object(&metadata).await.map(|()| Outcome::Archived),
-            Verdict::Delete => self.delete_unchanged(&metadata).await.map(|()| Outcome::Deleted),
+            Verdict::Archive => (Outcome::Archived, AgeingStep::Archive { judged, now }),
+            Verdict::Delete => (Outcome::Deleted, self.deletion(judged, &by, now)),
+            Verdict::Tag { tags } => (Outcome::Tagged, AgeingStep::Tag { judged, tags }),
+            Verdict::Purge => match Trashed::of(&judged) {
+                Some(trashed) if trashed.until <= now => (Outcome::Purged, AgeingStep::Purge { due: Some(now) }),
+                _ => return Outcome::InTrash,
+            },
         };
-        match result {
-            Ok(outcome) => outcome,
+        let record = AuditRecord::new(&self.name, &key, &step, by, now);
+        match self.store.age(&key, step).await {
+            Ok(()) => {
+                if let Some(audit) = &self.audit {
+                    audit.record(record).await;
+                }
+                done
+            }
             Err(Error::NotFound { .. } | Error::PreconditionFailed { .. }) => Outcome::ChangedMeanwhile,
-            Err(error) => Outcome::Failed(format!("`{}` in `{}` stays as it was: {error}", metadata.key, self.name)),
+            Err(error) => Outcome::Failed(format!("`{key}` in `{}` stays as it was: {error}", self.name)),
         }
     }
 
-    async fn archive_object(&self, metadata: &StorageMetadata) -> Result<()> {
-        let Some(archive) = &self.archive else {
-            return Err(Error::unsupported("it is to be archived, and the store has no `lifecycle.archive_to`"));
-        };
-        archive::copy(&*self.store, &**archive, metadata).await?;
-        self.delete_unchanged(metadata).await
+    fn deletion(&self, judged: Box<StorageMetadata>, by: &str, now: Timestamp) -> AgeingStep {
+        match self.trash {
+            None => AgeingStep::Delete { judged },
+            Some(keep) => {
+                let until = chrono::Duration::from_std(keep).ok().and_then(|keep| now.checked_add_signed(keep));
+                AgeingStep::Trash { judged, now, until: until.unwrap_or(Timestamp::MAX_UTC), by: by.to_owned() }
+            }
+        }
     }
+}
 
-    /// Deletes the object if it is still the one that was judged. Its etag names the bytes; attributes can change under the
-    /// same etag, and policies look at them, so they are compared last thing before.
-    async fn delete_unchanged(&self, metadata: &StorageMetadata) -> Result<()> {
-        archive::unchanged(metadata, &self.store.metadata(&metadata.key).await?)?;
-        self.store.delete(&metadata.key, Some(&metadata.etag)).await
-    }
+fn with(policies: &Arc<[NamedPolicy]>, name: &str, policy: Arc<dyn LifecyclePolicy>) -> Arc<[NamedPolicy]> {
+    policies.iter().cloned().chain([NamedPolicy { name: name.into(), policy }]).collect()
 }
 
 /// A run that met a failure is a failed run of the task: operators look there.
@@ -240,29 +296,88 @@ impl TaskExecutor for LifecycleManager {
     }
 }
 
-/// Asks a policy on a thread that may block: a plugin computes.
-async fn decide(policy: Arc<dyn LifecyclePolicy>, of: Arc<[Candidate]>, now: Timestamp) -> Result<Vec<Decision>> {
-    let asked = of.len();
-    let decisions = tokio::task::spawn_blocking(move || policy.decide(&of, now))
-        .await
-        .map_err(|_| Error::internal("it panicked"))??;
-    match decisions.len() {
-        answered if answered == asked => Ok(decisions),
-        answered => Err(Error::internal(format!("it was asked about {asked} objects and decided about {answered}"))),
-    }
+/// What a policy says of a batch.
+struct Heard {
+    name: Arc<str>,
+    decisions: Result<Vec<Decision>>,
 }
 
-fn verdict(metadata: &StorageMetadata, decision: Decision, now: Timestamp) -> Verdict {
-    match decision {
-        Decision { archive: true, .. } => Verdict::Archive,
-        Decision { delete: false, .. } => Verdict::Keep,
-        Decision { retain, .. } => {
-            let until = chrono::Duration::from_std(retain)
-                .ok()
-                .and_then(|retain| metadata.updated_at.checked_add_signed(retain))
-                .unwrap_or(Timestamp::MAX_UTC);
-            if now >= until { Verdict::Delete } else { Verdict::Retained { until } }
+/// Asks policies on a thread that may block: a plugin computes.
+async fn hear(policies: &Arc<[NamedPolicy]>, of: &Arc<[Candidate]>, now: Timestamp) -> Vec<Heard> {
+    let mut heard = Vec::with_capacity(policies.len());
+    for index in 0..policies.len() {
+        let (policies, of) = (Arc::clone(policies), Arc::clone(of));
+        let (name, asked) = (Arc::clone(&policies[index].name), of.len());
+        let deciding = tokio::task::spawn_blocking(move || policies[index].policy.decide(&of, now)).await;
+        let decisions = match deciding {
+            Err(_) => Err(Error::internal("it panicked")),
+            Ok(Ok(decisions)) if decisions.len() != asked => {
+                let answered = decisions.len();
+                Err(Error::internal(format!("it was asked about {asked} objects and decided about {answered}")))
+            }
+            Ok(decided) => decided,
+        };
+        heard.push(Heard { name, decisions });
+    }
+    heard
+}
+
+/// What policies say of one object, taken together.
+#[derive(Clone, Default)]
+struct Together {
+    archive: Option<Arc<str>>,
+    delete: Option<Arc<str>>,
+    retain: Option<(Duration, Arc<str>)>,
+    tags: Option<(Tags, Arc<str>)>,
+}
+
+impl Together {
+    fn add(&mut self, name: &Arc<str>, decision: Decision) {
+        let Decision { archive, delete, retain, tags } = decision;
+        if archive {
+            self.archive.get_or_insert_with(|| Arc::clone(name));
         }
+        if delete {
+            self.delete.get_or_insert_with(|| Arc::clone(name));
+        }
+        if retain > self.retain.as_ref().map_or(Duration::ZERO, |(longest, _)| *longest) {
+            self.retain = Some((retain, Arc::clone(name)));
+        }
+        if !tags.is_empty() {
+            let (all, _) = self.tags.get_or_insert_with(|| (Tags::new(), Arc::clone(name)));
+            // Of two values of a name the first policy's holds.
+            let mut both = tags;
+            for (name, value) in all.iter() {
+                let _ = both.set(name, value);
+            }
+            *all = both;
+        }
+    }
+
+    fn plan(self, metadata: StorageMetadata, now: Timestamp) -> Planned {
+        let stays = || Archived::of(&metadata).is_some() || Restored::of(&metadata).is_some_and(|it| now < it.until);
+        if let Some(by) = self.archive.filter(|_| !stays()) {
+            return Planned { metadata, verdict: Verdict::Archive, by: Some(by) };
+        }
+        if let Some(by) = self.delete {
+            if let Some((retain, by)) = self.retain {
+                let until = metadata.after(retain);
+                if now < until {
+                    return Planned { metadata, verdict: Verdict::Retained { until }, by: Some(by) };
+                }
+            }
+            return Planned { metadata, verdict: Verdict::Delete, by: Some(by) };
+        }
+        if let Some((wanted, by)) = self.tags.filter(|(wanted, _)| !metadata.attributes.tags.contains(wanted)) {
+            let mut tags = metadata.attributes.tags.clone();
+            let room = wanted.iter().try_for_each(|(name, value)| tags.set(name, value));
+            let verdict = match room {
+                Ok(()) => Verdict::Tag { tags },
+                Err(error) => Verdict::Undecided { problem: format!("`{}` can not be tagged: {error}", metadata.key) },
+            };
+            return Planned { metadata, verdict, by: Some(by) };
+        }
+        Planned { metadata, verdict: Verdict::Keep, by: None }
     }
 }
 
@@ -271,6 +386,9 @@ enum Outcome {
     Kept,
     Archived,
     Deleted,
+    Tagged,
+    Purged,
+    InTrash,
     KeptByRetention,
     KeptByFailure(String),
     ChangedMeanwhile,
@@ -284,6 +402,9 @@ impl Outcome {
             Self::Kept => report.kept += 1,
             Self::Archived => report.archived += 1,
             Self::Deleted => report.deleted += 1,
+            Self::Tagged => report.tagged += 1,
+            Self::Purged => report.purged += 1,
+            Self::InTrash => report.in_trash += 1,
             Self::KeptByRetention => report.kept_by_retention += 1,
             Self::ChangedMeanwhile => report.changed_meanwhile += 1,
             Self::KeptByFailure(problem) => {

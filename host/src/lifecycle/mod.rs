@@ -1,17 +1,22 @@
 //! The third seam: how objects age.
 
-mod archive;
+mod ageing_store;
+mod audit;
 mod manager;
 mod report;
+mod rule;
 
 use std::fmt;
 use std::time::Duration;
 
+pub use ageing_store::{AgeingStep, AgeingStore};
+pub use audit::{Audit, AuditRecord};
 pub use manager::LifecycleManager;
-pub use report::{Differences, LifecycleReport, Planned, Verdict};
+pub use report::{Differences, LifecycleReport, Opinion, Planned, Verdict};
+pub use rule::{Rule, Since};
 
 use crate::error::Result;
-use crate::object::{StorageMetadata, Timestamp};
+use crate::object::{StorageMetadata, Tags, Timestamp};
 
 /// Says how objects age: a pure function of an object's metadata and the time.
 ///
@@ -27,6 +32,11 @@ pub trait LifecyclePolicy: fmt::Debug + Send + Sync + 'static {
     /// For how long after its `updated_at` nothing may delete the object; zero for no such wish.
     fn retention_period(&self, candidate: &Candidate) -> Duration;
 
+    /// The tags that the object should have beside those that it has.
+    fn tags(&self, _candidate: &Candidate, _now: Timestamp) -> Option<&Tags> {
+        None
+    }
+
     /// Decides for each candidate, as of `now`: as many decisions as candidates, in the same order.
     ///
     /// # Errors
@@ -36,6 +46,7 @@ pub trait LifecyclePolicy: fmt::Debug + Send + Sync + 'static {
             archive: self.should_archive(candidate, now),
             delete: self.should_delete(candidate, now),
             retain: self.retention_period(candidate),
+            tags: self.tags(candidate, now).cloned().unwrap_or_default(),
         };
         Ok(candidates.iter().map(decide).collect())
     }
@@ -51,7 +62,7 @@ pub struct Candidate {
 }
 
 /// What a policy wants for one object.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
     /// Move it to the archive.
     pub archive: bool,
@@ -59,9 +70,11 @@ pub struct Decision {
     pub delete: bool,
     /// Nothing deletes it for so long after its `updated_at`, whoever asks.
     pub retain: Duration,
+    /// Set these tags, beside those that it has.
+    pub tags: Tags,
 }
 
 impl Decision {
     /// Leave it where it is, and promise nothing.
-    pub const KEEP: Self = Self { archive: false, delete: false, retain: Duration::ZERO };
+    pub const KEEP: Self = Self { archive: false, delete: false, retain: Duration::ZERO, tags: Tags::new() };
 }

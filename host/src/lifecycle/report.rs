@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::object::{StorageMetadata, Timestamp};
+use crate::object::{StorageMetadata, Tags, Timestamp};
 
 /// What the policies of a store say together about one object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -14,6 +15,13 @@ pub enum Verdict {
     Archive,
     /// It goes.
     Delete,
+    /// It gets these tags, all that it has from then on.
+    Tag {
+        /// The tags.
+        tags: Tags,
+    },
+    /// It is in the trash, and goes when its time is over.
+    Purge,
     /// It would go, but is retained until then.
     Retained {
         /// The first moment at which it may go.
@@ -33,6 +41,28 @@ pub struct Planned {
     pub metadata: StorageMetadata,
     /// What is to happen to it.
     pub verdict: Verdict,
+    /// The policy that wants it so; of several, the first, or the one that retains it the longest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Arc<str>>,
+}
+
+/// What one policy says of one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Opinion {
+    /// The policy's name.
+    pub policy: String,
+    /// Whether it is heard; otherwise it is only monitored.
+    pub decides: bool,
+    /// It wants the object archived.
+    pub archive: bool,
+    /// It wants the object deleted.
+    pub delete: bool,
+    /// It wants the object retained until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retain_until: Option<Timestamp>,
+    /// It wants these tags set.
+    #[serde(skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
 }
 
 /// What applying the policies of a store came to. Every object considered is in exactly one of the other counts.
@@ -44,8 +74,14 @@ pub struct LifecycleReport {
     pub kept: u64,
     /// Objects that moved to the archive.
     pub archived: u64,
-    /// Objects that were deleted.
+    /// Objects that were deleted, or put into the trash.
     pub deleted: u64,
+    /// Objects that got tags.
+    pub tagged: u64,
+    /// Objects that were in the trash long enough, and went for good.
+    pub purged: u64,
+    /// Objects that stay in the trash.
+    pub in_trash: u64,
     /// Objects that a policy wanted deleted and that are retained.
     pub kept_by_retention: u64,
     /// Objects kept because a policy could not be heard.
@@ -54,6 +90,8 @@ pub struct LifecycleReport {
     pub changed_meanwhile: u64,
     /// Objects that were to be archived or deleted, and could not be; they are as they were.
     pub failed: u64,
+    /// Copies that were removed from the archive because nothing refers to them any more; they are in no other count.
+    pub swept: u64,
     /// What policies that are only monitored would have done otherwise, by their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub monitored: BTreeMap<String, Differences>,

@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use crate::cache::{CacheEntry, CacheManager, Cached};
 use crate::error::{Error, Result};
+use crate::lifecycle::{AgeingStep, AgeingStore};
 use crate::monitor::{Operation, StoreMonitor};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata, StoreName};
 use crate::provider::layers::missing_layer;
@@ -211,6 +212,20 @@ impl StorageManager {
         Completion::new(CancellationToken::new(), change).await
     }
 
+    /// Takes a step in the ageing of an object, as [`AgeingStore::age`].
+    ///
+    /// # Errors
+    /// Those of the provider; [`Error::Unsupported`] if its objects do not age.
+    pub async fn age_data(&self, key: &Key, step: AgeingStep) -> Result<()> {
+        let (owned, key) = (Arc::clone(&self.0), key.clone());
+        let change = async move {
+            let _write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
+            let step = async { owned.ageing()?.age(&key, step).await };
+            owned.call(Operation::Age, step).await
+        };
+        Completion::new(CancellationToken::new(), change).await
+    }
+
     /// Counts what there is, as [`StorageProvider::usage`], and tells the monitor.
     ///
     /// # Errors
@@ -253,6 +268,13 @@ impl Owned {
                 self.name
             ))),
         }
+    }
+
+    fn ageing(&self) -> Result<&dyn AgeingStore> {
+        self.provider.ageing().ok_or_else(|| {
+            let name = &self.name;
+            Error::unsupported(format!("the objects of the store {name} do not age: it has no `lifecycle`"))
+        })
     }
 
     async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
@@ -349,5 +371,25 @@ impl StorageProvider for StorageManager {
 
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
         self.0.provider.snapshot().await
+    }
+
+    fn ageing(&self) -> Option<&dyn AgeingStore> {
+        self.0.provider.ageing().map(|_| self as &dyn AgeingStore)
+    }
+}
+
+#[async_trait]
+impl AgeingStore for StorageManager {
+    async fn age(&self, key: &Key, step: AgeingStep) -> Result<()> {
+        self.age_data(key, step).await
+    }
+
+    async fn list_with_trash(&self, query: &ListQuery) -> Result<Page> {
+        let list = async { self.0.ageing()?.list_with_trash(query).await };
+        self.0.call(Operation::List, list).await
+    }
+
+    async fn sweep_archive(&self) -> Result<u64> {
+        self.0.ageing()?.sweep_archive().await
     }
 }

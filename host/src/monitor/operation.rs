@@ -15,6 +15,8 @@ pub enum Operation {
     Metadata,
     /// Changing an object's attributes.
     Update,
+    /// Archiving, restoring or deleting an object because of its age.
+    Age,
     /// Asking how much there is.
     Usage,
 }
@@ -32,6 +34,7 @@ impl Operation {
             Self::List => "list",
             Self::Metadata => "metadata",
             Self::Update => "update",
+            Self::Age => "age",
             Self::Usage => "usage",
         }
     }

@@ -49,6 +49,12 @@ impl StorageMetadata {
     pub fn age(&self, now: Timestamp) -> Duration {
         (now - self.updated_at).to_std().unwrap_or_default()
     }
+
+    /// The moment so long after the bytes were stored; the last that there is, if that lies behind it.
+    pub fn after(&self, span: Duration) -> Timestamp {
+        let span = chrono::Duration::from_std(span).ok();
+        span.and_then(|span| self.updated_at.checked_add_signed(span)).unwrap_or(Timestamp::MAX_UTC)
+    }
 }
 
 /// What a writer says about an object beside its bytes.

@@ -20,8 +20,8 @@ impl Tags {
     const MAX_VALUE: usize = 256;
 
     /// No tags.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
     }
 
     /// Takes pairs of name and value as tags.
@@ -68,6 +68,11 @@ impl Tags {
     /// Names and values, ordered by name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Whether all of other tags are among these, with the same values.
+    pub fn contains(&self, others: &Self) -> bool {
+        others.iter().all(|(name, value)| self.get(name) == Some(value))
     }
 
     /// How many there are.

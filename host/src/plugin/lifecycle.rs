@@ -20,7 +20,7 @@ use super::supervisor::Supervisor;
 use super::synchronous::{Guest, Synchronous};
 use crate::error::Result;
 use crate::lifecycle::{Candidate, Decision, LifecyclePolicy};
-use crate::object::{Timestamp, millis_from_timestamp};
+use crate::object::{Tags, Timestamp, millis_from_timestamp};
 
 /// A policy that is a component.
 pub(super) struct PluginLifecyclePolicy {
@@ -58,7 +58,7 @@ impl PluginLifecyclePolicy {
 
     fn decide_one(&self, candidate: &Candidate, now: Timestamp) -> Decision {
         let decisions = self.decide(slice::from_ref(candidate), now);
-        decisions.ok().and_then(|decisions| decisions.first().copied()).unwrap_or(Decision::KEEP)
+        decisions.ok().and_then(|decisions| decisions.first().cloned()).unwrap_or(Decision::KEEP)
     }
 }
 
@@ -121,6 +121,7 @@ impl LifecycleTemplate {
             archive: decision.archive,
             delete: decision.delete,
             retain: Duration::from_millis(decision.retain),
+            tags: Tags::new(),
         };
         let decisions = decided.map_err(|error| error_from_plugin(error, None, &GrantedSecrets::default()))?;
         Ok(decisions.into_iter().map(decision).collect())

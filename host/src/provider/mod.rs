@@ -17,6 +17,7 @@ pub use self::finding::{CheckReport, Finding, FindingKind, Findings, Watch};
 pub use self::read_only::{Objects, ReadOnly};
 
 use crate::error::{Error, Result};
+use crate::lifecycle::AgeingStore;
 use crate::object::{
     AttributeChanges, Attributes, Body, ByteRange, Checksum, ETag, Key, Object, StorageMetadata, Timestamp, now,
 };
@@ -116,6 +117,11 @@ pub trait StorageProvider: fmt::Debug + Send + Sync + 'static {
     /// [`Error::Unsupported`] unless a provider can do this; those of the provider being out of reach.
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
         Err(Error::unsupported("this provider can not show all that it holds as of one moment"))
+    }
+
+    /// The same store as one whose objects age, if they do.
+    fn ageing(&self) -> Option<&dyn AgeingStore> {
+        None
     }
 }
 

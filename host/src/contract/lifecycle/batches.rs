@@ -38,7 +38,7 @@ promises! {
             let mut order: Vec<usize> = (0..candidates.len()).collect();
             random.shuffle(&mut order);
             let shuffled: Vec<_> = order.iter().map(|&index| candidates[index].clone()).collect();
-            let wanted: Vec<_> = order.iter().map(|&index| decisions[index]).collect();
+            let wanted: Vec<_> = order.iter().map(|&index| decisions[index].clone()).collect();
             ensure_same(&decide(&*policy, &shuffled, now)?, &wanted, &shuffled, "in another order")?;
         }
         Ok(())

@@ -65,6 +65,7 @@ promises! {
                 archive: policy.should_archive(candidate, now),
                 delete: policy.should_delete(candidate, now),
                 retain: policy.retention_period(candidate),
+                tags: policy.tags(candidate, now).cloned().unwrap_or_default(),
             };
             let answers: Vec<_> = candidates.iter().map(answer).collect();
             ensure_same(&answers, &decisions, &candidates, "question by question")?;

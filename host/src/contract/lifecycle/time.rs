@@ -37,7 +37,7 @@ promises! {
                 let undone = match (due.archive && !decision.archive, due.delete && !decision.delete) {
                     (false, false) => {
                         if due.archive != decision.archive || due.delete != decision.delete {
-                            (*due, *since) = (*decision, now);
+                            (*due, *since) = (decision.clone(), now);
                         }
                         continue;
                     }

@@ -6,7 +6,8 @@ use parking_lot::Mutex;
 
 use super::*;
 use crate::object::{AttributeChanges, Body, ByteRange, Checksum, ETag, Key, Object, Tags, timestamp_from_millis};
-use crate::provider::{Condition, Page, Stamp, StoreOptions};
+use crate::provider::layers::{Ageing, AgeingOptions};
+use crate::provider::{Condition, Page, Stamp, StorageProvider, StoreOptions};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -29,14 +30,18 @@ struct Map {
     full: bool,
     /// Fails each list after the first.
     lists: Option<Mutex<u32>>,
-    /// Each deletion comes right after another writer's overwrite.
-    overwritten_before_delete: bool,
+    /// Each deletion, and each write that replaces something, comes right after another writer's overwrite.
+    overwritten_before: bool,
 }
 
 impl Map {
     async fn put(&self, name: &str, bytes: &'static str, updated_at: Timestamp) -> StorageMetadata {
         let options = StoreOptions { stamp: Stamp::at(updated_at), ..StoreOptions::default() };
         self.store(&key(name), Body::from(bytes), options).await.unwrap()
+    }
+
+    async fn meddle(&self, key: &Key) {
+        self.store(key, Body::from("written meanwhile"), StoreOptions::default()).await.unwrap();
     }
 
     fn keys(&self) -> Vec<String> {
@@ -49,6 +54,9 @@ impl StorageProvider for Map {
     async fn store(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
         if self.full {
             return Err(Error::exhausted("there is no room left"));
+        }
+        if self.overwritten_before && matches!(options.condition, Condition::IfMatch(_)) {
+            self.meddle(key).await;
         }
         let mut bytes = body.collect(1 << 20).await?;
         if self.garbles {
@@ -69,8 +77,8 @@ impl StorageProvider for Map {
     }
 
     async fn delete(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
-        if self.overwritten_before_delete {
-            self.store(key, Body::from("written meanwhile"), StoreOptions::default()).await?;
+        if self.overwritten_before {
+            self.meddle(key).await;
         }
         let mut objects = self.objects.lock();
         let (metadata, _) = objects.get(key).ok_or_else(|| Error::not_found(key))?;
@@ -143,15 +151,37 @@ fn each(decide: impl Fn(&StorageMetadata) -> Decision + Send + Sync + 'static) -
     }))
 }
 
-const DELETE: Decision = Decision { delete: true, ..Decision::KEEP };
-const ARCHIVE: Decision = Decision { archive: true, ..Decision::KEEP };
+const DELETE: Decision = Decision { delete: true, archive: false, retain: Duration::ZERO, tags: Tags::new() };
+const ARCHIVE: Decision = Decision { archive: true, delete: false, retain: Duration::ZERO, tags: Tags::new() };
 
 fn retain(retain: Duration) -> Decision {
     Decision { retain, ..Decision::KEEP }
 }
 
+fn ageing(store: &Arc<Map>, archive: Option<&Arc<Map>>) -> Arc<Ageing> {
+    let archive = archive.map(|archive| (StoreName::new("cold").unwrap(), archive.clone() as Arc<dyn StorageProvider>));
+    let options = AgeingOptions {
+        store: StoreName::new("hot").unwrap(),
+        archive,
+        recall: true,
+        lock: None,
+        clock: Arc::new(|| day(0)),
+    };
+    Arc::new(Ageing::new(store.clone(), options))
+}
+
 fn manager(store: &Arc<Map>) -> LifecycleManager {
-    LifecycleManager::new(StoreName::new("hot").unwrap(), store.clone())
+    LifecycleManager::new(StoreName::new("hot").unwrap(), ageing(store, None))
+}
+
+fn archiving(store: &Arc<Map>, archive: &Arc<Map>) -> LifecycleManager {
+    LifecycleManager::new(StoreName::new("hot").unwrap(), ageing(store, Some(archive)))
+}
+
+async fn plan(manager: &LifecycleManager, now: Timestamp) -> Result<Vec<Planned>> {
+    let mut plan = Vec::new();
+    manager.plan(now, &mut |planned| plan.push(planned)).await?;
+    Ok(plan)
 }
 
 #[tokio::test]
@@ -166,7 +196,7 @@ async fn what_a_policy_wants_deleted_goes_and_the_rest_stays() {
     };
     let manager = manager(&store).with_policy("even", each(even));
 
-    let plan = manager.plan(day(1)).await.unwrap();
+    let plan = plan(&manager, day(1)).await.unwrap();
     assert_eq!((plan.len(), store.keys().len()), (750, 1500), "a plan changes nothing");
 
     let report = manager.apply_policies(day(1)).await.unwrap();
@@ -185,8 +215,10 @@ async fn the_longest_retention_wins() {
         .with_policy("delete", each(|_| DELETE))
         .with_policy("long", each(|_| retain(DAY * 7)));
 
-    let plan = manager.plan(day(6)).await.unwrap();
+    let plan = plan(&manager, day(6)).await.unwrap();
+    let by: Vec<_> = plan.iter().map(|planned| planned.by.as_ref().unwrap().to_string()).collect();
     let verdicts: Vec<_> = plan.into_iter().map(|planned| planned.verdict).collect();
+    assert_eq!(by, ["long", "long"]);
     assert_eq!(verdicts, [Verdict::Retained { until: day(7) }, Verdict::Retained { until: day(12) }]);
 
     let report = manager.apply_policies(day(7)).await.unwrap();
@@ -250,14 +282,17 @@ async fn archiving_comes_before_deleting_and_keeps_all_but_the_etag() {
     assert_eq!((original.created_at, original.updated_at), (day(0), day(2)));
 
     let both = each(|_| Decision { delete: true, ..ARCHIVE });
-    let report =
-        manager(&store).with_archive(cold.clone()).with_policy("both", both).apply_policies(day(3)).await.unwrap();
+    let manager = archiving(&store, &cold).with_policy("both", both);
+    let report = manager.apply_policies(day(3)).await.unwrap();
     assert_eq!((report.archived, report.deleted), (1, 0));
-    assert!(store.keys().is_empty());
-    let copy = cold.retrieve(&key("a"), None).await.unwrap();
-    assert_ne!(copy.metadata.etag, original.etag);
-    assert_eq!(StorageMetadata { etag: original.etag.clone(), ..StorageMetadata::clone(&copy.metadata) }, original);
-    assert_eq!(copy.body.collect(100).await.unwrap(), "bytes");
+    assert_eq!(store.metadata(&key("a")).await.unwrap().size, 0);
+    let read = ageing(&store, Some(&cold)).retrieve(&key("a"), None).await.unwrap();
+    assert_eq!(*read.metadata, original);
+    assert_eq!(read.body.collect(100).await.unwrap(), "bytes");
+
+    let report = manager.apply_policies(day(4)).await.unwrap();
+    assert_eq!((report.archived, report.deleted), (0, 1), "what is archived already is deleted");
+    assert!(store.keys().is_empty() && cold.keys().is_empty());
 }
 
 #[tokio::test]
@@ -265,15 +300,15 @@ async fn what_can_not_be_archived_stays() {
     let archives = [
         (None, "archive_to"),
         (Some(Map { full: true, ..Map::default() }), "no room"),
-        (Some(Map { garbles: true, ..Map::default() }), "the copy in the archive has 4 bytes"),
+        (Some(Map { garbles: true, ..Map::default() }), "4 bytes that are not the 5 that were stored"),
     ];
     for (archive, problem) in archives {
         let store = Arc::new(Map::default());
         store.put("a", "bytes", day(0)).await;
-        let mut manager = manager(&store).with_policy("both", each(|_| Decision { delete: true, ..ARCHIVE }));
-        if let Some(archive) = archive {
-            manager = manager.with_archive(Arc::new(archive));
-        }
+        let archive = archive.map(Arc::new);
+        let store_of = ageing(&store, archive.as_ref());
+        let manager = LifecycleManager::new(StoreName::new("hot").unwrap(), store_of)
+            .with_policy("both", each(|_| Decision { delete: true, ..ARCHIVE }));
         let report = manager.apply_policies(day(1)).await.unwrap();
         assert_eq!((report.failed, report.archived, report.deleted), (1, 0, 0));
         assert!(report.problems[0].contains(problem), "{report:?}");
@@ -282,39 +317,12 @@ async fn what_can_not_be_archived_stays() {
 }
 
 #[tokio::test]
-async fn an_older_object_in_the_archive_is_replaced_and_a_later_one_is_not() {
-    for (there, archived) in [(day(0), 1), (day(9), 0)] {
-        let (store, cold) = (Arc::new(Map::default()), Arc::new(Map::default()));
-        store.put("a", "bytes", day(5)).await;
-        cold.put("a", "other", there).await;
-        let manager = manager(&store).with_archive(cold.clone()).with_policy("archive", each(|_| ARCHIVE));
-        let report = manager.apply_policies(day(10)).await.unwrap();
-        assert_eq!((report.archived, report.failed), (archived, 1 - archived));
-        let kept = cold.retrieve(&key("a"), None).await.unwrap().body.collect(100).await.unwrap();
-        assert_eq!(kept, if archived == 1 { "bytes" } else { "other" });
-    }
-}
-
-#[tokio::test]
-async fn a_run_cut_off_between_copy_and_deletion_is_carried_on() {
-    let (store, cold) = (Arc::new(Map::default()), Arc::new(Map::default()));
-    let original = store.put("a", "bytes", day(0)).await;
-    archive::copy(&*store, &*cold, &original).await.unwrap();
-    let copied = cold.metadata(&key("a")).await.unwrap();
-
-    let manager = manager(&store).with_archive(cold.clone()).with_policy("archive", each(|_| ARCHIVE));
-    assert_eq!(manager.apply_policies(day(1)).await.unwrap().archived, 1);
-    assert!(store.keys().is_empty());
-    assert_eq!(cold.metadata(&key("a")).await.unwrap(), copied, "it was not copied again");
-}
-
-#[tokio::test]
 async fn a_write_meanwhile_is_never_lost() {
     for decision in [DELETE, ARCHIVE] {
-        let store = Arc::new(Map { overwritten_before_delete: true, ..Map::default() });
+        let store = Arc::new(Map { overwritten_before: true, ..Map::default() });
         store.put("a", "bytes", day(0)).await;
         let cold = Arc::new(Map::default());
-        let manager = manager(&store).with_archive(cold).with_policy("policy", each(move |_| decision));
+        let manager = archiving(&store, &cold).with_policy("policy", each(move |_| decision.clone()));
         let report = manager.apply_policies(day(1)).await.unwrap();
         assert_eq!((report.changed_meanwhile, report.deleted, report.archived), (1, 0, 0));
         let bytes = store.retrieve(&key("a"), None).await.unwrap().body.collect(100).await.unwrap();
@@ -335,10 +343,10 @@ async fn what_changes_while_it_is_judged_is_left_alone() {
             objects.remove("gone");
             objects.get_mut("tagged").unwrap().0.attributes.tags.set("hold", "yes").unwrap();
             objects.get_mut("written").unwrap().0.etag = ETag::generate();
-            Ok(vec![decision; candidates.len()])
+            Ok(vec![decision.clone(); candidates.len()])
         });
         let cold = Arc::new(Map::default());
-        let manager = manager(&store).with_archive(cold.clone()).with_policy("meddling", Arc::new(meddling));
+        let manager = archiving(&store, &cold).with_policy("meddling", Arc::new(meddling));
         let report = manager.apply_policies(day(1)).await.unwrap();
         assert_eq!((report.changed_meanwhile, report.failed), (3, 0), "{report:?}");
         assert_eq!(store.keys(), ["tagged", "written"]);
@@ -354,7 +362,7 @@ async fn a_store_out_of_reach_is_an_error() {
     }
     let manager = manager(&store).with_policy("delete", each(|_| DELETE));
     assert!(matches!(manager.apply_policies(day(1)).await, Err(Error::Unavailable { .. })));
-    assert!(matches!(manager.plan(day(1)).await, Err(Error::Unavailable { .. })));
+    assert!(matches!(plan(&manager, day(1)).await, Err(Error::Unavailable { .. })));
 }
 
 #[tokio::test]
@@ -376,4 +384,74 @@ async fn a_monitored_policy_is_heard_and_not_obeyed() {
     assert_eq!(report.monitored["new"].count(), 2);
     assert_eq!(report.monitored["broken"], Differences { unheard: 3, ..Differences::default() });
     assert!(report.problems.is_empty(), "{:?}", report.problems);
+}
+
+#[derive(Debug, Default)]
+struct Records(Mutex<Vec<AuditRecord>>);
+
+#[async_trait]
+impl Audit for Records {
+    async fn record(&self, record: AuditRecord) {
+        self.0.lock().push(record);
+    }
+}
+
+#[tokio::test]
+async fn what_is_deleted_waits_in_the_trash_and_all_is_on_record() {
+    let store = Arc::new(Map::default());
+    store.put("a", "bytes", day(0)).await;
+    store.put("b", "bytes", day(0)).await;
+    let records = Arc::new(Records::default());
+    let delete_a = each(|object| if object.key.as_str() == "a" { DELETE } else { Decision::KEEP });
+    let manager = manager(&store).with_policy("drafts", delete_a).with_trash(DAY * 7).with_audit(records.clone());
+    let run = async |now| {
+        let LifecycleReport { deleted, in_trash, purged, kept, .. } = manager.apply_policies(now).await.unwrap();
+        (deleted, in_trash, purged, kept)
+    };
+    assert_eq!(run(day(1)).await, (1, 0, 0, 1));
+    assert_eq!(run(day(7)).await, (0, 1, 0, 1));
+    assert_eq!(store.keys(), ["a", "b"]);
+    assert_eq!(run(day(8)).await, (0, 0, 1, 1));
+    assert_eq!(store.keys(), ["b"]);
+    let records: Vec<_> = records.0.lock().iter().map(|it| (it.action, it.by.clone(), it.time, it.size)).collect();
+    assert_eq!(records, [("trash", "drafts".to_owned(), day(1), Some(5)), ("purge", String::new(), day(8), None)]);
+}
+
+#[tokio::test]
+async fn tags_are_added_once_and_a_restored_object_stays_for_a_time() {
+    let (store, cold) = (Arc::new(Map::default()), Arc::new(Map::default()));
+    store.put("a", "bytes", day(0)).await;
+    let old = Tags::from_pairs([("class".to_owned(), "old".to_owned())]).unwrap();
+    let tags = old.clone();
+    let rules =
+        archiving(&store, &cold).with_policy("tag", each(move |_| Decision { tags: tags.clone(), ..Decision::KEEP }));
+    assert_eq!(rules.apply_policies(day(1)).await.unwrap().tagged, 1);
+    assert_eq!(rules.apply_policies(day(1)).await.unwrap().tagged, 0);
+    assert_eq!(store.metadata(&key("a")).await.unwrap().attributes.tags, old);
+
+    let manager = archiving(&store, &cold).with_policy("archive", each(|_| ARCHIVE));
+    assert_eq!(manager.apply_policies(day(2)).await.unwrap().archived, 1);
+    ageing(&store, Some(&cold)).age(&key("a"), AgeingStep::Restore { until: day(9) }).await.unwrap();
+    assert_eq!(manager.apply_policies(day(8)).await.unwrap().archived, 0);
+    assert_eq!(manager.apply_policies(day(9)).await.unwrap().archived, 1);
+}
+
+#[tokio::test]
+async fn an_explanation_says_what_each_policy_wants() {
+    let store = Arc::new(Map::default());
+    let object = store.put("a", "bytes", day(0)).await;
+    let manager = manager(&store)
+        .with_policy("delete", each(|_| DELETE))
+        .with_policy("hold", each(|_| retain(DAY)))
+        .with_monitored_policy("new", each(|_| ARCHIVE));
+    let (planned, opinions) = manager.explain(object, day(0)).await.unwrap();
+    assert_eq!((planned.verdict, planned.by.as_deref()), (Verdict::Retained { until: day(1) }, Some("hold")));
+    let said: Vec<_> =
+        opinions.iter().map(|it| (&*it.policy, it.decides, it.archive, it.delete, it.retain_until)).collect();
+    let expected = [
+        ("delete", true, false, true, None),
+        ("hold", true, false, false, Some(day(1))),
+        ("new", false, true, false, None),
+    ];
+    assert_eq!(said, expected);
 }

@@ -1,5 +1,6 @@
 //! Layers: what wraps a provider and is one. What they write is described in `host/docs/file-format.md`.
 
+mod ageing;
 mod codec;
 mod coded;
 mod compression;
@@ -23,6 +24,7 @@ use super::StorageProvider;
 use crate::error::{Error, Result};
 use crate::object::StorageMetadata;
 
+pub use ageing::{Ageing, AgeingOptions, Archived, Clock, Lock, Restored, Trashed};
 pub use encryption::EncryptionKey;
 pub use rekey::{Rekeyed, rekey};
 
@@ -66,8 +68,10 @@ impl Layers {
 /// it says is what is stored.
 pub fn missing_layer(metadata: &StorageMetadata) -> Option<&'static str> {
     let user_metadata = &metadata.attributes.user_metadata;
-    let marks = [(Sealing::MARK, "encryption"), (Zstd::MARK, "compression: zstd")];
-    marks.into_iter().find(|(mark, _)| user_metadata.get(mark).is_some()).map(|(_, layer)| layer)
+    let ageing = [(ageing::ARCHIVED, "lifecycle"), (ageing::TRASHED, "lifecycle")];
+    let coding = [(Sealing::MARK, "encryption"), (Zstd::MARK, "compression: zstd")];
+    let mut marks = ageing.into_iter().chain(coding);
+    marks.find(|(mark, _)| user_metadata.get(mark).is_some()).map(|(_, layer)| layer)
 }
 
 /// Work on more bytes than this is not done on the runtime's own threads.

@@ -92,7 +92,7 @@ pub(super) fn run(policy: &dyn LifecyclePolicy, operations: Vec<Words>, output: 
     let decided = candidates.iter().zip(decisions);
     if output.for_programs() {
         return decided
-            .map(|(candidate, Decision { archive, delete, retain })| Decided {
+            .map(|(candidate, Decision { archive, delete, retain, tags: _ })| Decided {
                 key: &candidate.metadata.key,
                 archive,
                 delete,
@@ -101,7 +101,7 @@ pub(super) fn run(policy: &dyn LifecyclePolicy, operations: Vec<Words>, output: 
             .try_for_each(|line| output.json_line(&line));
     }
     let rows = decided.map(|(candidate, decision)| {
-        let Decision { archive, delete, retain } = decision;
+        let Decision { archive, delete, retain, tags: _ } = decision;
         let yes = |wanted: bool| if wanted { "yes" } else { "-" }.to_owned();
         let retain = if retain.is_zero() { "-".into() } else { humantime::format_duration(retain).to_string() };
         [Printable(candidate.metadata.key.as_str()).to_string(), yes(archive), yes(delete), retain]

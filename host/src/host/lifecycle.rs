@@ -1,0 +1,56 @@
+//! Makes what lets the objects of a store age.
+
+use std::sync::Arc;
+
+use super::HostError;
+use super::assembly::Assembly;
+use crate::config::{LifecycleConfig, PluginMode};
+use crate::lifecycle::LifecycleManager;
+use crate::object::StoreName;
+use crate::scheduler::{ScheduledTask, TaskScheduler};
+
+pub(super) fn task_name(store: &StoreName) -> String {
+    format!("lifecycle of {store}")
+}
+
+/// The policies of a store, at work on it.
+///
+/// # Errors
+/// Why the store or a policy can not be made.
+pub(super) async fn manager(
+    assembly: &mut Assembly<'_>,
+    name: &StoreName,
+    config: &LifecycleConfig,
+) -> Result<LifecycleManager, HostError> {
+    let store = assembly.store(name).await?;
+    let mut manager = LifecycleManager::new(name.clone(), Arc::new(store));
+    for (rule, policy) in config.rules() {
+        manager = manager.with_policy(rule, Arc::new(policy));
+    }
+    for plugin in &config.policies {
+        let policy = assembly.policy(plugin, name).await?;
+        manager = match assembly.mode(plugin) {
+            PluginMode::Enforce => manager.with_policy(plugin.as_str(), policy),
+            PluginMode::Monitor => manager.with_monitored_policy(plugin.as_str(), policy),
+        };
+    }
+    Ok(match config.trash {
+        Some(keep) => manager.with_trash(keep.as_duration()),
+        None => manager,
+    })
+}
+
+/// Has the policies asked as often as the configuration says.
+///
+/// # Errors
+/// There is such a task already.
+pub(super) fn schedule(
+    scheduler: &TaskScheduler,
+    name: &StoreName,
+    config: &LifecycleConfig,
+    manager: &Arc<LifecycleManager>,
+) -> Result<(), HostError> {
+    let (name, every) = (task_name(name), config.every.as_duration());
+    scheduler.schedule_task(ScheduledTask { name, every, executor: manager.clone() })?;
+    Ok(())
+}
