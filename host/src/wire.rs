@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::CacheReport;
 use crate::error::{Error, Result};
+use crate::lifecycle::AgeingStep;
 use crate::object::{Attributes, ByteRange, ByteStream, ETag, Key, StorageMetadata, StoreName, Timestamp};
 use crate::provider::{CheckReport, Condition, Finding, Page, Stamp, StoreOptions, Usage};
 
@@ -144,6 +145,13 @@ pub(crate) struct CacheBody {
     pub(crate) report: CacheReport,
 }
 
+/// A step in the ageing of an object that somebody asks for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AgeBody {
+    pub(crate) key: Key,
+    pub(crate) step: AgeingStep,
+}
+
 /// A snapshot of a store.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SnapshotBody {
@@ -163,6 +171,12 @@ pub(crate) enum CheckLine {
     Report(CheckReport),
     /// The last line, if it did not.
     Failed(ErrorBody),
+}
+
+/// How many copies were removed from an archive.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SweptBody {
+    pub(crate) copies: u64,
 }
 
 /// Of how many keys a cache forgot what it knew.

@@ -23,6 +23,12 @@ impl Answer {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
+
+    /// The value of a header, whose name is given in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.lines().filter_map(|line| line.split_once(':'));
+        fields.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
 }
 
 /// Gets `path`.
@@ -52,10 +58,12 @@ pub fn send(server: SocketAddr, method: &str, path: &str, headers: &[(&str, &str
     connection.write_all(&request)?;
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer)?;
-    parse(answer).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the answer was cut off"))
+    parse(answer, method != "HEAD")
+        .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the answer was cut off"))
 }
 
-fn parse(mut answer: Vec<u8>) -> Option<Answer> {
+/// Takes an answer apart, whose head says how long a body is that comes only if it `has_body`.
+fn parse(mut answer: Vec<u8>, has_body: bool) -> Option<Answer> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let body = answer.split_off(end + 4);
     let text = String::from_utf8_lossy(&answer).into_owned();
@@ -65,6 +73,6 @@ fn parse(mut answer: Vec<u8>) -> Option<Answer> {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok()).flatten()
     });
-    let whole = length.is_none_or(|length| length == body.len());
+    let whole = length.filter(|_| has_body).is_none_or(|length| length == body.len());
     whole.then(|| Answer { status, head: head.to_owned(), body })
 }

@@ -70,6 +70,10 @@ fn shown(document: &Path) -> Vec<Shown> {
             match line.strip_prefix("$ ") {
                 Some(typed) => commands.push(Shown { place, typed: typed.to_owned(), fails: false }),
                 None => {
+                    if let (Some(more), Some(command)) = (line.strip_prefix("> "), commands.last_mut()) {
+                        command.typed.push_str(&format!("\n{more}"));
+                        continue;
+                    }
                     let command = commands.last_mut().unwrap_or_else(|| panic!("{place}: an answer to no command"));
                     command.fails |= line.starts_with("error:") || line.contains("\"error\":");
                 }
@@ -101,7 +105,7 @@ fn is_there(tool: &str) -> bool {
 
 /// Leaves out commands that need what this machine does not have, and says so.
 fn possible(command: &Shown) -> bool {
-    for tool in ["aws", "curl"] {
+    for tool in ["aws", "curl", "jq"] {
         if command.typed.split([' ', '|', '(']).any(|word| word == tool) && !is_there(tool) {
             skipped(&format!("{}: there is no {tool} for `{}`", command.place, command.typed));
             return false;

@@ -5,6 +5,7 @@
 //! host that runs on it.
 
 mod address;
+mod archive;
 mod backup;
 mod cache;
 mod completions;
@@ -15,6 +16,7 @@ mod copy;
 mod export;
 mod failure;
 mod get;
+mod lifecycle;
 mod list;
 mod logging;
 mod open;
@@ -29,6 +31,7 @@ mod serve;
 mod stat;
 mod store;
 mod tag;
+mod trash;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -135,6 +138,9 @@ enum Command {
     Stat(stat::Stat),
     Tag(tag::Tag),
     Store(store::StoreCommand),
+    Lifecycle(lifecycle::LifecycleCommand),
+    Archive(archive::ArchiveCommand),
+    Trash(trash::TrashCommand),
     Backup(backup::BackupCommand),
     Export(export::Export),
     Plugin(plugin::PluginCommand),
@@ -155,6 +161,9 @@ impl Command {
             Self::Stat(stat) => stat.run(context).await,
             Self::Tag(tag) => tag.run(context).await,
             Self::Store(store) => store.run(context).await,
+            Self::Lifecycle(lifecycle) => lifecycle.run(context).await,
+            Self::Archive(archive) => archive.run(context).await,
+            Self::Trash(trash) => trash.run(context).await,
             Self::Backup(backup) => backup.run(context).await,
             Self::Export(export) => export.run(context).await,
             Self::Plugin(plugin) => plugin.run(context).await,

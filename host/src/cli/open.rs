@@ -14,8 +14,9 @@ use super::output::Output;
 use crate::client::RemoteHost;
 use crate::config::Config;
 use crate::error::Error;
-use crate::host::{DataDir, Host, HostError, RunFile};
-use crate::object::StoreName;
+use crate::host::{DataDir, Host, HostError, OPERATOR, RunFile};
+use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord};
+use crate::object::{Key, StoreName, now};
 use crate::provider::StorageProvider;
 
 /// How long a command waits for another one to be done with the data.
@@ -102,6 +103,33 @@ impl Data {
                 opened.insert(name.clone(), provider.clone());
                 Ok(provider)
             }
+        }
+    }
+
+    /// One of the stores, as one whose objects age.
+    pub(super) async fn ageing(&self, name: &StoreName) -> Result<Arc<dyn AgeingStore>, Failure> {
+        let ages = self.store(name).await?.ageing();
+        ages.ok_or_else(|| {
+            Failure::new(Exit::Failed, "unsupported", format!("the objects of the store {name} do not age"))
+                .with_hint(format!("give it a `lifecycle` in the configuration: stores.{name}.lifecycle"))
+        })
+    }
+
+    /// Takes a step in the ageing of an object, which goes on record.
+    pub(super) async fn age(&self, name: &StoreName, key: &Key, step: AgeingStep) -> Result<(), Failure> {
+        let record = AuditRecord::new(name, key, &step, OPERATOR.to_owned(), now());
+        self.ageing(name).await?.age(key, step).await?;
+        if let Some(audit) = self.audit()? {
+            audit.record(record).await;
+        }
+        Ok(())
+    }
+
+    /// Where what this process does is put on record; a host that runs does so itself.
+    pub(super) fn audit(&self) -> Result<Option<Arc<dyn Audit>>, Failure> {
+        match &self.0 {
+            Reached::Alone { lock, .. } => Ok(Some(Host::audit_log(lock).map_err(not_opened)?)),
+            Reached::ThroughHost { .. } | Reached::Given(_) => Ok(None),
         }
     }
 

@@ -132,7 +132,7 @@ async fn find(provider: &dyn StorageProvider, folder: &str) -> Result<(Vec<Key>,
 }
 
 /// Asks on the terminal whether to go on.
-fn confirm(output: &Output, question: &str) -> Result<(), Failure> {
+pub(super) fn confirm(output: &Output, question: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage(format!("{question} There is no terminal to ask on"))
             .with_hint("--yes deletes without asking"));

@@ -24,6 +24,7 @@ use serde::de::DeserializeOwned;
 use crate::cache::{CacheReport, TopKeys};
 use crate::error::{Error, Result};
 use crate::host::{PluginReport, ReloadReport};
+use crate::lifecycle::LifecycleReport;
 use crate::object::{ByteStream, Key, StoreName, Timestamp};
 use crate::wire::{CacheBody, ErrorBody, InvalidatedBody, StoreEntry};
 
@@ -121,6 +122,14 @@ impl RemoteHost {
         let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
         let answer = self.ask(Method::DELETE, &format!("/caches/{store}?{name}={value}")).await?;
         Ok(read_json::<InvalidatedBody>(answer).await?.keys)
+    }
+
+    /// Has it apply the policies of a store, beside the times at which it does so by itself.
+    ///
+    /// # Errors
+    /// As [`stores`](Self::stores); [`Error::Unsupported`] if the objects of the store do not age.
+    pub async fn apply_lifecycle(&self, store: &StoreName) -> Result<LifecycleReport> {
+        read_json(self.ask(Method::POST, &format!("/stores/{store}/lifecycle")).await?).await
     }
 
     async fn ask(&self, method: Method, path: &str) -> Result<Response<Incoming>> {

@@ -36,6 +36,15 @@ impl RemoteObjects {
     pub(super) async fn send(&self, method: Method, what: &str, query: &[(&str, &str)]) -> Result<Response<Incoming>> {
         self.host.ask(method, &self.target(what, query)).await
     }
+
+    pub(super) async fn page(&self, query: &ListQuery, trash: bool) -> Result<Page> {
+        let limit = query.limit.to_string();
+        let mut pairs = vec![("prefix", query.prefix.as_str()), ("limit", &limit)];
+        pairs.extend(query.start_after.as_deref().map(|after| ("start_after", after)));
+        pairs.extend(trash.then_some(("trash", "true")));
+        let page: PageBody = read_json(self.send(Method::GET, "objects", &pairs).await?).await?;
+        Ok(page.into())
+    }
 }
 
 #[async_trait]
@@ -57,11 +66,7 @@ impl Objects for RemoteObjects {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page> {
-        let limit = query.limit.to_string();
-        let mut pairs = vec![("prefix", query.prefix.as_str()), ("limit", &limit)];
-        pairs.extend(query.start_after.as_deref().map(|after| ("start_after", after)));
-        let page: PageBody = read_json(self.send(Method::GET, "objects", &pairs).await?).await?;
-        Ok(page.into())
+        self.page(query, false).await
     }
 
     async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {

@@ -7,14 +7,17 @@ use hyper::Method;
 use hyper::body::Frame;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::objects::RemoteObjects;
 use super::snapshot::RemoteSnapshot;
 use super::{pieces, read_json};
 use crate::error::{Error, Result};
+use crate::lifecycle::{AgeingStep, AgeingStore};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata};
 use crate::provider::{CheckReport, ListQuery, Objects, Page, ReadOnly, StorageProvider, StoreOptions, Usage, Watch};
-use crate::wire::{self, CheckLine, PutHead, UsageBody};
+use crate::wire::{self, AgeBody, CheckLine, PutHead, SweptBody, UsageBody};
 
 /// A store of a running host.
 ///
@@ -28,6 +31,33 @@ fn object_query<'a>(key: &'a Key, if_match: Option<&'a ETag>) -> Vec<(&'a str, &
     let mut query = vec![("key", key.as_str())];
     query.extend(if_match.map(|etag| ("if_match", etag.as_str())));
     query
+}
+
+impl RemoteStorageProvider {
+    async fn send_json<T: DeserializeOwned>(&self, method: Method, target: &str, value: &impl Serialize) -> Result<T> {
+        let json =
+            serde_json::to_vec(value).map_err(|error| Error::internal(format!("what is sent is no JSON: {error}")))?;
+        let header = Some((CONTENT_TYPE, "application/json".to_owned()));
+        let body = Full::from(json).map_err(|none| match none {}).boxed_unsync();
+        read_json(self.objects.host.send(method, target, header, body).await?).await
+    }
+}
+
+#[async_trait]
+impl AgeingStore for RemoteStorageProvider {
+    async fn age(&self, key: &Key, step: AgeingStep) -> Result<()> {
+        let body = AgeBody { key: key.clone(), step };
+        self.send_json(Method::POST, &self.objects.target("age", &[]), &body).await
+    }
+
+    async fn list_with_trash(&self, query: &ListQuery) -> Result<Page> {
+        self.objects.page(query, true).await
+    }
+
+    async fn sweep_archive(&self) -> Result<u64> {
+        let swept: SweptBody = read_json(self.objects.send(Method::POST, "sweep", &[]).await?).await?;
+        Ok(swept.copies)
+    }
 }
 
 #[async_trait]
@@ -70,12 +100,8 @@ impl StorageProvider for RemoteStorageProvider {
     }
 
     async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
-        let json = serde_json::to_vec(&changes)
-            .map_err(|error| Error::internal(format!("changes of attributes are no JSON: {error}")))?;
-        let header = Some((CONTENT_TYPE, "application/json".to_owned()));
-        let body = Full::from(json).map_err(|none| match none {}).boxed_unsync();
         let target = self.objects.target("object", &object_query(key, if_match));
-        read_json(self.objects.host.send(Method::PATCH, &target, header, body).await?).await
+        self.send_json(Method::PATCH, &target, &changes).await
     }
 
     async fn usage(&self) -> Result<Usage> {
@@ -107,5 +133,10 @@ impl StorageProvider for RemoteStorageProvider {
 
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
         Ok(Arc::new(ReadOnly(RemoteSnapshot::take(&self.objects).await?)))
+    }
+
+    /// Whether its objects age shows with the first step.
+    fn ageing(self: Arc<Self>) -> Option<Arc<dyn AgeingStore>> {
+        Some(self)
     }
 }

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -23,7 +23,9 @@ const WAITING: usize = 1024;
 /// Writes records to a file, on a thread of its own.
 #[derive(Debug)]
 pub(super) struct AuditLog {
-    records: Sender<AuditRecord>,
+    /// There until it is dropped.
+    records: Option<Sender<AuditRecord>>,
+    writer: Option<JoinHandle<()>>,
 }
 
 impl AuditLog {
@@ -37,16 +39,31 @@ impl AuditLog {
         let failed = |error| HostError::DataDir { path: path.clone(), error, hint };
         let writer = Writer::open(&path, MAX_SIZE).map_err(failed)?;
         let (records, waiting) = mpsc::channel(WAITING);
-        thread::Builder::new().name("larder-audit".into()).spawn(move || writer.run(waiting)).map_err(failed)?;
-        Ok(Self { records })
+        let thread = thread::Builder::new().name("larder-audit".into());
+        let writer = thread.spawn(move || writer.run(waiting)).map_err(failed)?;
+        Ok(Self { records: Some(records), writer: Some(writer) })
+    }
+}
+
+/// Waits until all is written.
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        drop(self.records.take());
+        if let Some(writer) = self.writer.take() {
+            // What it panicked of is told already.
+            let _ = writer.join();
+        }
     }
 }
 
 #[async_trait]
 impl Audit for AuditLog {
     async fn record(&self, record: AuditRecord) {
-        // The thread ends after the last sender, so there is somebody to take it.
-        let _ = self.records.send(record).await;
+        if let Some(records) = &self.records
+            && let Err(error) = records.send(record).await
+        {
+            tracing::error!(record = ?error.0, "a record is missing in the audit log: its thread has ended");
+        }
     }
 }
 

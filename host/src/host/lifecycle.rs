@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::HostError;
 use super::assembly::Assembly;
 use crate::config::{LifecycleConfig, PluginMode};
-use crate::lifecycle::LifecycleManager;
+use crate::lifecycle::{AgeingStore, LifecycleManager};
 use crate::object::StoreName;
 use crate::scheduler::{ScheduledTask, TaskScheduler};
 
@@ -16,14 +16,14 @@ pub(super) fn task_name(store: &StoreName) -> String {
 /// The policies of a store, at work on it.
 ///
 /// # Errors
-/// Why the store or a policy can not be made.
+/// Why a policy can not be made.
 pub(super) async fn manager(
     assembly: &mut Assembly<'_>,
     name: &StoreName,
     config: &LifecycleConfig,
+    store: Arc<dyn AgeingStore>,
 ) -> Result<LifecycleManager, HostError> {
-    let store = assembly.store(name).await?;
-    let mut manager = LifecycleManager::new(name.clone(), Arc::new(store));
+    let mut manager = LifecycleManager::new(name.clone(), store);
     for (rule, policy) in config.rules() {
         manager = manager.with_policy(rule, Arc::new(policy));
     }

@@ -37,14 +37,17 @@ use usage::UsageSampler;
 
 use crate::config::{Config, PluginName, StorageConfig, StorageType, StoreTemplate};
 use crate::error::{Error, Result};
-use crate::lifecycle::{Audit, LifecycleManager};
+use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, LifecycleManager};
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
-use crate::object::{StoreName, Timestamp, now};
+use crate::object::{Key, StoreName, Timestamp, now};
 use crate::plugin::{Grant, PluginRuntime};
 use crate::provider::layers::{Encryption, Rekeyed, rekey};
 use crate::provider::{ListQuery, StorageProvider};
 use crate::scheduler::TaskScheduler;
+
+/// Who takes the steps that no policy wants, in the audit log.
+pub const OPERATOR: &str = "operator";
 
 /// How long tasks that run have to end when the host stops.
 const GRACE: Duration = Duration::from_secs(10);
@@ -106,7 +109,8 @@ impl Host {
         let mut lifecycles = BTreeMap::new();
         for (name, store) in &config.stores {
             if let Some(lifecycle) = &store.lifecycle {
-                let manager = lifecycle::manager(&mut assembly, name, lifecycle).await?.with_audit(audit.clone());
+                let ages = Arc::new(assembly.store(name).await?);
+                let manager = lifecycle::manager(&mut assembly, name, lifecycle, ages).await?.with_audit(audit.clone());
                 let manager = Arc::new(manager);
                 lifecycle::schedule(&scheduler, name, lifecycle, &manager)?;
                 lifecycles.insert(name.clone(), manager);
@@ -264,9 +268,57 @@ impl Host {
         self.stores.read().get(name).filter(|store| !store.internal).and_then(|store| store.lifecycle.clone())
     }
 
-    /// The log of what was done to objects because they age, and of what was asked for.
-    pub fn audit(&self) -> Arc<dyn Audit> {
-        self.audit.clone()
+    /// Takes a step in the ageing of an object because an operator asked for it.
+    ///
+    /// # Errors
+    /// Those of [`StorageManager::age_data`]; [`Error::InvalidInput`] if there is no such store.
+    pub async fn age_object(&self, store: &str, key: &Key, step: AgeingStep) -> Result<()> {
+        let manager = self.store(store);
+        let manager = manager.ok_or_else(|| Error::invalid_input(format!("there is no store {store:?}")))?;
+        let record = AuditRecord::new(manager.name(), key, &step, OPERATOR.to_owned(), now());
+        manager.age_data(key, step).await?;
+        self.audit.record(record).await;
+        Ok(())
+    }
+
+    /// The audit log of a data folder on which no host runs.
+    ///
+    /// # Errors
+    /// [`HostError::DataDir`] if it can not be written.
+    pub fn audit_log(data_dir: &DataDir) -> Result<Arc<dyn Audit>, HostError> {
+        Ok(Arc::new(AuditLog::open(data_dir.path())?))
+    }
+
+    /// The policies that the configuration names for a store, ready to be asked about the objects of `store`; with `only`,
+    /// that rule or plugin alone. For a command: nothing is scheduled.
+    ///
+    /// # Errors
+    /// Why a policy can not be loaded; [`HostError::Store`] with [`Error::InvalidInput`] if there is none.
+    pub async fn policies_of(
+        config: &Config,
+        name: &StoreName,
+        store: Arc<dyn AgeingStore>,
+        only: Option<&str>,
+        progress: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<LifecycleManager, HostError> {
+        let refuse = |message: String| HostError::Store { store: name.clone(), error: Error::invalid_input(message) };
+        let configured =
+            config.stores.get(name).map_or_else(|| client_store(config).lifecycle, |it| it.lifecycle.clone());
+        let Some(mut lifecycle) = configured else {
+            return Err(refuse("it has no `lifecycle` in the configuration".to_owned()));
+        };
+        if let Some(only) = only {
+            lifecycle.rules.retain(|rule| rule.name == only);
+            lifecycle.policies.retain(|plugin| plugin.as_str() == only);
+            if lifecycle.rules.is_empty() && lifecycle.policies.is_empty() {
+                return Err(refuse(format!("it has no rule and no policy {only:?}")));
+            }
+        }
+        Assembly::build_stale(config, lifecycle.policies.iter(), progress).await?;
+        let monitor = StorageMonitor::new()?;
+        let runtime = Assembly::runtime(config, &config.data_dir)?;
+        let mut assembly = Assembly::new(config, &config.data_dir, &runtime, &monitor);
+        lifecycle::manager(&mut assembly, name, &lifecycle, store).await
     }
 
     /// The stores that front doors serve, in order of name, each with the moment since when it is there.
@@ -301,8 +353,7 @@ impl Host {
             let store = assembly.make(name, &config).await?;
             let mut ages = None;
             if let Some(lifecycle) = &config.lifecycle {
-                assembly.stores.insert(name.clone(), store.clone());
-                let manager = lifecycle::manager(&mut assembly, name, lifecycle).await?;
+                let manager = lifecycle::manager(&mut assembly, name, lifecycle, Arc::new(store.clone())).await?;
                 let manager = Arc::new(manager.with_audit(self.audit.clone()));
                 lifecycle::schedule(&self.scheduler, name, lifecycle, &manager)?;
                 ages = Some(manager);

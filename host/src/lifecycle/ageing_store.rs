@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::object::{Key, StorageMetadata, Tags, Timestamp};
@@ -35,7 +36,8 @@ pub trait AgeingStore: StorageProvider {
 
 /// What can be done with an object that ages. `judged` is how it was when that was decided: if it is not so any more, nothing
 /// happens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AgeingStep {
     /// Moves its bytes to the archive. It stays listed.
     Archive {

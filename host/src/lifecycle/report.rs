@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::object::{StorageMetadata, Tags, Timestamp};
 
 /// What the policies of a store say together about one object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It stays, and nobody wanted otherwise.
@@ -35,19 +35,19 @@ pub enum Verdict {
 }
 
 /// An object and what is to happen to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
     /// The object as it was judged.
     pub metadata: StorageMetadata,
     /// What is to happen to it.
     pub verdict: Verdict,
     /// The policy that wants it so; of several, the first, or the one that retains it the longest.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Arc<str>>,
 }
 
 /// What one policy says of one object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opinion {
     /// The policy's name.
     pub policy: String,
@@ -58,15 +58,15 @@ pub struct Opinion {
     /// It wants the object deleted.
     pub delete: bool,
     /// It wants the object retained until then.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retain_until: Option<Timestamp>,
     /// It wants these tags set.
-    #[serde(skip_serializing_if = "Tags::is_empty")]
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
 }
 
 /// What applying the policies of a store came to. Every object considered is in exactly one of the other counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LifecycleReport {
     /// Objects that were judged.
     pub considered: u64,
@@ -93,14 +93,14 @@ pub struct LifecycleReport {
     /// Copies that were removed from the archive because nothing refers to them any more; they are in no other count.
     pub swept: u64,
     /// What policies that are only monitored would have done otherwise, by their names.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub monitored: BTreeMap<String, Differences>,
     /// The first [`LifecycleReport::MAX_PROBLEMS`] different things that went wrong.
     pub problems: Vec<String>,
 }
 
 /// Where a policy that is only monitored differs from those that decide.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Differences {
     /// Objects that it would have archived, and that were not to be.
     pub would_archive: u64,

@@ -270,8 +270,8 @@ impl Owned {
         }
     }
 
-    fn ageing(&self) -> Result<&dyn AgeingStore> {
-        self.provider.ageing().ok_or_else(|| {
+    fn ageing(&self) -> Result<Arc<dyn AgeingStore>> {
+        Arc::clone(&self.provider).ageing().ok_or_else(|| {
             let name = &self.name;
             Error::unsupported(format!("the objects of the store {name} do not age: it has no `lifecycle`"))
         })
@@ -373,8 +373,9 @@ impl StorageProvider for StorageManager {
         self.0.provider.snapshot().await
     }
 
-    fn ageing(&self) -> Option<&dyn AgeingStore> {
-        self.0.provider.ageing().map(|_| self as &dyn AgeingStore)
+    fn ageing(self: Arc<Self>) -> Option<Arc<dyn AgeingStore>> {
+        let ages = self.0.ageing().is_ok();
+        ages.then_some(self as Arc<dyn AgeingStore>)
     }
 }
 

@@ -120,7 +120,7 @@ pub trait StorageProvider: fmt::Debug + Send + Sync + 'static {
     }
 
     /// The same store as one whose objects age, if they do.
-    fn ageing(&self) -> Option<&dyn AgeingStore> {
+    fn ageing(self: Arc<Self>) -> Option<Arc<dyn AgeingStore>> {
         None
     }
 }

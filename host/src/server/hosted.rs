@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use super::{Caches, Stores};
 use crate::error::Result;
 use crate::host::Host;
+use crate::lifecycle::{AgeingStep, LifecycleManager};
 use crate::manager::StorageManager;
-use crate::object::{StoreName, Timestamp};
+use crate::object::{Key, StoreName, Timestamp};
 use crate::provider::StorageProvider;
 
 #[async_trait]
@@ -27,6 +28,14 @@ impl Stores for Host {
 
     async fn remove(&self, name: &StoreName) -> Result<()> {
         self.remove_store(name).await
+    }
+
+    async fn age(&self, name: &str, key: &Key, step: AgeingStep) -> Result<()> {
+        self.age_object(name, key, step).await
+    }
+
+    fn lifecycle(&self, name: &str) -> Option<Arc<LifecycleManager>> {
+        Host::lifecycle(self, name)
     }
 }
 

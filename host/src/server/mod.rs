@@ -1,6 +1,7 @@
 //! Front doors over HTTP: S3, and the admin listener beside it.
 
 mod admin;
+mod ageing;
 mod caches;
 mod check;
 mod hosted;

@@ -3,13 +3,16 @@
 //! | request | does |
 //! | --- | --- |
 //! | `GET /v1/stores` | names the stores |
-//! | `GET /v1/stores/{store}/objects?prefix&start_after&limit` | a page of a listing |
+//! | `GET /v1/stores/{store}/objects?prefix&start_after&limit&trash` | a page of a listing; with `trash=true` also of what is in the trash |
 //! | `GET /v1/stores/{store}/usage` | how much there is |
 //! | `GET /v1/stores/{store}/metadata?key` | an object's metadata |
 //! | `GET /v1/stores/{store}/object?key` | an object, or with a `Range` a part of it |
 //! | `PUT /v1/stores/{store}/object?key` | stores an object |
 //! | `PATCH /v1/stores/{store}/object?key&if_match` | changes an object's attributes |
 //! | `DELETE /v1/stores/{store}/object?key&if_match` | deletes an object |
+//! | `POST /v1/stores/{store}/age` | takes a step in the ageing of an object: restores it, takes it out of the trash, purges it |
+//! | `POST /v1/stores/{store}/sweep` | removes copies from the archive that nothing refers to |
+//! | `POST /v1/stores/{store}/lifecycle` | applies the policies now |
 //! | `POST /v1/stores/{store}/check` | reads all there is and holds it against its checksums |
 //! | `POST /v1/stores/{store}/snapshots` | shows what there is now, for as long as the answer is read |
 //! | `GET /v1/snapshots/{snapshot}/…` | `objects`, `metadata` and `object` as of then |
@@ -34,7 +37,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::stores::Stores;
-use super::{check, snapshots};
+use super::{ageing, check, snapshots};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteStream, ETag, Key, StorageMetadata};
 use crate::provider::{ListQuery, StorageProvider, StoreOptions};
@@ -55,6 +58,7 @@ pub(super) fn routes(stores: Arc<dyn Stores>) -> Router {
         .route("/stores/{store}/object", get(retrieve).put(store).patch(update).delete(delete))
         .with_state(Arc::clone(&stores))
         .merge(check::routes(Arc::clone(&stores)))
+        .merge(ageing::routes(Arc::clone(&stores)))
         .merge(snapshots::routes(stores))
 }
 
@@ -105,6 +109,8 @@ pub(super) struct PageQuery {
     prefix: String,
     start_after: Option<String>,
     limit: Option<usize>,
+    #[serde(default)]
+    trash: bool,
 }
 
 pub(super) fn find(stores: &Arc<dyn Stores>, name: &str) -> Answer<Arc<dyn StorageProvider>> {
@@ -123,18 +129,20 @@ async fn list(
     Path(name): Path<String>,
     Query(query): Query<PageQuery>,
 ) -> Answer<Json<PageBody>> {
-    page(&*find(&stores, &name)?, query).await
+    page(find(&stores, &name)?, query).await
 }
 
 /// A page of a listing of this provider.
-pub(super) async fn page(provider: &dyn StorageProvider, query: PageQuery) -> Answer<Json<PageBody>> {
-    let PageQuery { prefix, start_after, limit } = query;
+pub(super) async fn page(provider: Arc<dyn StorageProvider>, query: PageQuery) -> Answer<Json<PageBody>> {
+    let PageQuery { prefix, start_after, limit, trash } = query;
     let limit = limit.unwrap_or(ListQuery::MAX_LIMIT);
     if !(1..=ListQuery::MAX_LIMIT).contains(&limit) {
         let max = ListQuery::MAX_LIMIT;
         return Err(Error::invalid_input(format!("limit is 1 to {max}, not {limit}")).into());
     }
-    let page = provider.list(&ListQuery { prefix, start_after, limit }).await?;
+    let query = ListQuery { prefix, start_after, limit };
+    let page =
+        if trash { ageing::find(provider)?.list_with_trash(&query).await? } else { provider.list(&query).await? };
     Ok(Json(page.into()))
 }
 

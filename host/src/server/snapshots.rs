@@ -86,7 +86,7 @@ async fn list(
     Path(name): Path<String>,
     Query(query): Query<PageQuery>,
 ) -> Answer<Json<PageBody>> {
-    objects::page(&*snapshots.find(&name)?, query).await
+    objects::page(snapshots.find(&name)?, query).await
 }
 
 async fn metadata(

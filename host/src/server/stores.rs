@@ -4,7 +4,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::object::{StoreName, Timestamp};
+use crate::lifecycle::{AgeingStep, LifecycleManager};
+use crate::object::{Key, StoreName, Timestamp};
 use crate::provider::StorageProvider;
 
 /// The stores that a front door serves, as the host has them at this moment.
@@ -29,4 +30,14 @@ pub trait Stores: fmt::Debug + Send + Sync + 'static {
     /// [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed) if it is not empty;
     /// [`Error::PermissionDenied`](crate::error::Error::PermissionDenied) if it stands in the configuration.
     async fn remove(&self, name: &StoreName) -> Result<()>;
+
+    /// Takes a step in the ageing of an object because somebody asked for it, and puts that on record.
+    ///
+    /// # Errors
+    /// Those of [`AgeingStore::age`](crate::lifecycle::AgeingStore::age);
+    /// [`Error::InvalidInput`](crate::error::Error::InvalidInput) if there is no such store.
+    async fn age(&self, name: &str, key: &Key, step: AgeingStep) -> Result<()>;
+
+    /// What lets the objects of a store age, if they do.
+    fn lifecycle(&self, name: &str) -> Option<Arc<LifecycleManager>>;
 }

@@ -15,6 +15,7 @@ use crate::cache::{CacheConfig, CacheManager, EvictionPolicy};
 use crate::client::{Invalidation, RemoteHost};
 use crate::contract::{self, Options, Part, provider::Subject};
 use crate::host::{PartHealth, PluginReport, Readiness, ReloadReport};
+use crate::lifecycle::{AgeingStep, LifecycleManager};
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
 use crate::object::{Body, Key, StoreName, Timestamp, now};
@@ -27,6 +28,14 @@ struct Shelves(Mutex<BTreeMap<StoreName, Arc<dyn StorageProvider>>>);
 
 #[async_trait]
 impl Stores for Shelves {
+    async fn age(&self, _: &str, _: &Key, _: AgeingStep) -> Result<()> {
+        Err(Error::unsupported("nothing ages here"))
+    }
+
+    fn lifecycle(&self, _: &str) -> Option<Arc<LifecycleManager>> {
+        None
+    }
+
     fn store(&self, name: &str) -> Option<Arc<dyn StorageProvider>> {
         self.0.lock().get(name).cloned()
     }

@@ -1,6 +1,7 @@
 //! The host run whole: the program itself, real clients, and what an operator can get wrong.
 
 mod access;
+mod ageing;
 mod authors;
 mod backups;
 mod bad_input;

@@ -20,7 +20,7 @@ use super::context::Context;
 use super::failure::Failure;
 use crate::oci::Reference;
 use inspect::Component;
-pub(in crate::cli) use subject::{Opened, Subject};
+pub(in crate::cli) use subject::{Opened, Subject, json};
 
 const EXAMPLES: &str = "\
 Examples:

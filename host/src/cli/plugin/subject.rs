@@ -35,7 +35,7 @@ pub(in crate::cli) struct Subject {
 
 const CALL_TIMEOUT: Period = Period::seconds(10);
 
-pub(super) fn json(text: &str) -> Result<Value, String> {
+pub(in crate::cli) fn json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))
 }
 

@@ -64,7 +64,7 @@ impl Headers {
         let metadata: HashMap<_, _> = attributes
             .user_metadata
             .iter()
-            .filter(|(name, _)| !own.contains(name))
+            .filter(|(name, _)| !own.contains(name) && !name.starts_with(UserMetadata::PREFIX_OF_HOST))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         Self {

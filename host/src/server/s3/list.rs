@@ -8,7 +8,7 @@ use s3s::dto::{
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::errors::s3_error;
-use super::objects::{etag, length, timestamp};
+use super::objects::{etag, length, storage_class, timestamp};
 use super::{Bucket, Door, owner};
 use crate::object::StorageMetadata;
 use crate::provider::ListQuery;
@@ -46,7 +46,9 @@ impl Encoder {
             e_tag: Some(etag(&metadata.etag)),
             last_modified: Some(timestamp(metadata.updated_at)),
             size: Some(length(metadata.size)),
-            storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
+            storage_class: Some(ObjectStorageClass::from_static(
+                storage_class(&metadata).unwrap_or(ObjectStorageClass::STANDARD),
+            )),
             owner: with_owner.then(owner),
             ..S3Object::default()
         };

@@ -10,9 +10,9 @@ use hyper::body::Frame;
 use s3s::dto::{
     Checksum as Digests, ChecksumType, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
     DeletedObject, ETag as S3ETag, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, PutObjectInput,
-    PutObjectOutput, Range as S3Range, StreamingBlob, Timestamp as S3Timestamp,
+    PutObjectOutput, Range as S3Range, StorageClass, StreamingBlob, Timestamp as S3Timestamp,
 };
-use s3s::{S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
 use super::attributes::Headers;
 use super::conditions::{ReadConditions, parse_etag, write_condition};
@@ -21,7 +21,8 @@ use super::upload::{Claims, Upload};
 use super::{Bucket, Door};
 use crate::error::Error;
 use crate::object::{Body, ByteRange, Checksum, ETag, Key, StorageMetadata, Timestamp};
-use crate::provider::StoreOptions;
+use crate::provider::layers::Archived;
+use crate::provider::{StorageProvider, StoreOptions};
 
 /// How many objects of one DeleteObjects request are deleted at a time.
 const DELETES_AT_ONCE: usize = 16;
@@ -130,6 +131,7 @@ pub(super) async fn get(door: &Door, request: S3Request<GetObjectInput>) -> S3Re
             conditions.check(&store.metadata(&key).await.map_err(s3_error)?)?;
             return Err(s3_error(error));
         }
+        Err(error @ Error::PermissionDenied { .. }) => return Err(refusal(&*store, &key, error).await),
         Err(error) => return Err(s3_error(error)),
     };
     conditions.check(&object.metadata)?;
@@ -156,6 +158,21 @@ pub(super) async fn get(door: &Door, request: S3Request<GetObjectInput>) -> S3Re
     }))
 }
 
+/// Why an object can not be read: that it is archived has a code of its own.
+async fn refusal(store: &dyn StorageProvider, key: &Key, error: Error) -> S3Error {
+    match store.metadata(key).await {
+        Ok(metadata) if Archived::of(&metadata).is_some() => {
+            S3Error::with_message(S3ErrorCode::InvalidObjectState, error.to_string())
+        }
+        _ => s3_error(error),
+    }
+}
+
+/// What S3 calls the place of an object's bytes.
+pub(super) fn storage_class(metadata: &StorageMetadata) -> Option<&'static str> {
+    Archived::of(metadata).map(|_| StorageClass::GLACIER)
+}
+
 pub(super) fn blob(body: Body) -> StreamingBlob {
     StreamingBlob::from(match body {
         Body::Bytes(bytes) => s3s::Body::from(bytes),
@@ -176,6 +193,7 @@ pub(super) async fn head(door: &Door, request: S3Request<HeadObjectInput>) -> S3
         if_unmodified_since: input.if_unmodified_since,
     };
     conditions.check(&metadata)?;
+    let storage_class = storage_class(&metadata).map(StorageClass::from_static);
     let StorageMetadata { size, etag: found, updated_at, checksum, attributes, .. } = metadata;
     let range = match input.range {
         Some(range) => Some(byte_range(range)?.resolve(size).map_err(s3_error)?),
@@ -197,6 +215,7 @@ pub(super) async fn head(door: &Door, request: S3Request<HeadObjectInput>) -> S3
         content_language: headers.content_language,
         expires: headers.expires,
         metadata: headers.metadata,
+        storage_class,
         ..HeadObjectOutput::default()
     };
     let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };

@@ -241,9 +241,7 @@ impl Layer {
             )));
         }
         let mut metadata = describe(object, archived);
-        for mark in OWN {
-            metadata.attributes.user_metadata.remove(mark);
-        }
+        remove_marks(&mut metadata.attributes.user_metadata);
         Ok(Object { metadata: metadata.into(), ..read })
     }
 }
@@ -271,19 +269,17 @@ fn locked_error(key: &Key, until: Timestamp) -> Error {
     ))
 }
 
-fn refuse_marks(user_metadata: &UserMetadata) -> Result<()> {
-    match OWN.iter().find(|name| user_metadata.get(name).is_some()) {
-        None => Ok(()),
-        Some(name) => {
-            Err(Error::invalid_input(format!("the user metadata {name:?} is the host's own; use another name")))
-        }
+/// Takes out the marks of another object, of which this is a copy.
+fn remove_marks(user_metadata: &mut UserMetadata) {
+    for mark in OWN {
+        user_metadata.remove(mark);
     }
 }
 
 #[async_trait]
 impl StorageProvider for Ageing {
     async fn store(&self, key: &Key, body: Body, mut options: StoreOptions) -> Result<StorageMetadata> {
-        refuse_marks(&options.attributes.user_metadata)?;
+        remove_marks(&mut options.attributes.user_metadata);
         let layer = &self.0;
         let wanted = options.condition.clone();
         let found = layer.find(key).await?;
@@ -365,15 +361,13 @@ impl StorageProvider for Ageing {
         mut changes: AttributeChanges,
         if_match: Option<&ETag>,
     ) -> Result<StorageMetadata> {
-        if let Some(user_metadata) = &changes.user_metadata {
-            refuse_marks(user_metadata)?;
-        }
         let layer = &self.0;
         let _guard = layer.changing.lock(key).await;
         let found = layer.find(key).await?;
         let (Found::Object(object) | Found::Archived(object, _)) = &found else { return Err(Error::not_found(key)) };
         found.condition(key, &if_match.into())?.check(key, Some(&object.etag))?;
         if let Some(user_metadata) = &mut changes.user_metadata {
+            remove_marks(user_metadata);
             for name in OWN {
                 if let Some(mark) = object.attributes.user_metadata.get(name) {
                     user_metadata.set_of_host(name, mark)?;
@@ -397,7 +391,7 @@ impl StorageProvider for Ageing {
         self.0.inner.snapshot().await
     }
 
-    fn ageing(&self) -> Option<&dyn AgeingStore> {
+    fn ageing(self: Arc<Self>) -> Option<Arc<dyn AgeingStore>> {
         Some(self)
     }
 }

@@ -351,16 +351,24 @@ async fn an_archive_that_has_another_object_there_keeps_it() {
 }
 
 #[tokio::test]
-async fn marks_are_not_for_writers() {
+async fn marks_do_not_come_from_writers() {
     let store = Disks::new().open();
     put(&store, "a", "bytes").await;
     for name in OWN {
-        let user_metadata = UserMetadata::from_pairs([(name.to_owned(), "{}".to_owned())]).unwrap();
+        let forged =
+            UserMetadata::from_pairs([(name.to_owned(), "{}".to_owned()), ("other".to_owned(), "kept".to_owned())]);
+        let user_metadata = forged.unwrap();
         let mut options = StoreOptions::default();
         options.attributes.user_metadata = user_metadata.clone();
-        assert!(matches!(store.store(&key("b"), pieces(), options).await, Err(Error::InvalidInput { .. })));
+        store.store(&key("b"), pieces(), options).await.unwrap();
         let changes = AttributeChanges { user_metadata: Some(user_metadata), ..AttributeChanges::default() };
-        assert!(matches!(store.update(&key("a"), changes, None).await, Err(Error::InvalidInput { .. })));
+        store.update(&key("a"), changes, None).await.unwrap();
+        for (name, bytes) in [("a", "bytes"), ("b", "new")] {
+            let object = store.retrieve(&key(name), None).await.unwrap();
+            let pairs: Vec<_> = object.metadata.attributes.user_metadata.iter().collect();
+            assert_eq!(pairs, [("other", "kept")]);
+            assert_eq!(object.body.collect(10).await.unwrap(), bytes);
+        }
     }
 }
 
