@@ -3,10 +3,16 @@
 //! A fault is held to the promises that should name it. With `LARDER_ZOO=1` it is held to all, which takes many minutes,
 //! and all that it breaks is told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use larder::contract::{self, Component, Options, Outcome, Part, Promise};
+use larder::lifecycle::LifecycleManager;
+use larder::object::{Attributes, Body, Key, StoreName, Tags, Timestamp, now};
 use larder::plugin::{Kind, PluginError};
+use larder::provider::layers::{Ageing, AgeingOptions};
+use larder::provider::memory::MemoryStorageProvider;
+use larder::provider::{Stamp, StorageProvider, StoreOptions};
 use larder_tests::{Runtime, tell};
 use serde_json::{Value, json};
 
@@ -180,6 +186,59 @@ async fn every_fault_of_an_eviction_strategy_is_named() {
 async fn every_fault_of_a_lifecycle_policy_is_named() {
     let unnamed = unnamed(Kind::Lifecycle).await;
     assert!(unnamed.is_empty(), "{}", unnamed.join("\n"));
+}
+
+/// Faults of a policy that no answer comes of which could be obeyed, with objects such as [`old_objects`] has.
+const UNHEARD: &[&str] =
+    &["trap", "loop", "bomb", "overflow", "error", "too-few", "too-many", "ascii-keys", "no-future", "few-tags"];
+
+/// A store of objects that are 40 days old, among them one whose key is no ASCII and one with many tags, and one from the
+/// future.
+async fn old_objects(now: Timestamp) -> Arc<Ageing> {
+    let old = now - Duration::from_secs(40 * 24 * 60 * 60);
+    let options = AgeingOptions {
+        store: StoreName::new("objects").unwrap(),
+        archive: None,
+        recall: false,
+        lock: None,
+        clock: Arc::new(move || now),
+    };
+    let store = Arc::new(Ageing::new(Arc::new(MemoryStorageProvider::new()), options));
+    let put = async |key: &str, updated_at, tags| {
+        let attributes = Attributes { tags: Tags::from_pairs(tags).unwrap(), ..Attributes::default() };
+        let options = StoreOptions { attributes, stamp: Stamp::at(updated_at), ..StoreOptions::default() };
+        store.store(&Key::new(key).unwrap(), Body::from("bytes"), options).await.unwrap();
+    };
+    for number in 0..100 {
+        put(&format!("{number:03}"), old, Vec::new()).await;
+    }
+    put("ä", old, Vec::new()).await;
+    put("future", now + Duration::from_secs(60), Vec::new()).await;
+    put("tagged", old, (0..30).map(|number| (number.to_string(), "x".to_owned())).collect()).await;
+    store
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_fails_deletes_nothing() {
+    let (runtime, now) = (Runtime::new(), now());
+    for fault in [None].into_iter().chain(UNHEARD.iter().copied().map(Some)) {
+        let patience = if fault.is_some() { SHORT } else { LONG };
+        let part = animal(&runtime, Kind::Lifecycle, fault, patience).await.unwrap();
+        let Part::Lifecycle(subject) = part else { panic!("the zoo has policies") };
+        let store = old_objects(now).await;
+        let policy = subject.open().await.unwrap();
+        let manager =
+            LifecycleManager::new(StoreName::new("objects").unwrap(), store.clone()).with_policy("animal", policy);
+        let report = manager.apply_policies(now).await.unwrap();
+        let left = store.usage().await.unwrap().objects;
+        match fault {
+            None => assert_eq!((report.deleted, left), (102, 1), "the healthy one is obeyed"),
+            Some(fault) => {
+                assert_eq!((report.deleted, report.kept_by_failure, left), (0, 103, 103), "{fault}: {report:?}");
+                assert!(report.problems[0].contains("`animal`"), "{fault}: {report:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
