@@ -17,6 +17,7 @@
 mod cache;
 mod files;
 mod guests;
+mod lifecycle;
 mod machine;
 mod memory;
 mod report;
@@ -66,6 +67,8 @@ enum Command {
     ///
     /// Every server is a process with a folder on the same disk, asked by the same client: round by round in turn.
     S3(s3::Arguments),
+    /// Measures how fast a store is planned: by rules of the configuration, and by a plugin with the same rules.
+    Lifecycle(lifecycle::Arguments),
 }
 
 #[derive(Args, Debug)]
@@ -95,6 +98,7 @@ fn main() -> Result<()> {
         Some(Command::Cache(arguments)) => cache::run(arguments),
         Some(Command::Files(arguments)) => files::run(arguments),
         Some(Command::S3(arguments)) => s3::run(arguments),
+        Some(Command::Lifecycle(arguments)) => lifecycle::run(&arguments),
     }
 }
 

@@ -152,7 +152,7 @@ impl Plugin {
         let runtime = Runtime::new()?;
         let folder = tempfile::tempdir()?;
         let plugins = PluginRuntime::new(folder.path().join("compiled"))?;
-        let component = guests::build_sieve()?;
+        let component = guests::build_one("sieve")?;
         // A thread that waits for a processor on a busy machine can be longer about a step than its usual limit.
         let limits = Limits { call_timeout: Some(Limits::CALL_TIMEOUT), ..Limits::default() };
         let options = PluginOptions { limits, ..PluginOptions::new("sieve") };
