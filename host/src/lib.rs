@@ -33,6 +33,7 @@ pub mod oci;
 pub mod plugin;
 pub mod provider;
 mod random;
+mod replace_file;
 pub mod scheduler;
 pub mod server;
 pub mod simulate;

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::HostError;
-use super::data_dir::replace_file;
 use crate::object::{StoreName, Timestamp, now};
+use crate::replace_file::replace_file;
 
 const FILE: &str = "stores.json";
 

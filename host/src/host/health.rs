@@ -12,7 +12,7 @@ use crate::manager::StorageManager;
 use crate::monitor::Health;
 use crate::plugin::{Kind, PluginState};
 use crate::provider::ListQuery;
-use crate::scheduler::{TaskOutcome, TaskStatus};
+use crate::scheduler::{Run, RunOutcome, TaskStatus};
 
 /// How long a provider has to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -87,9 +87,11 @@ impl HealthChecker {
 
     fn last_run(&self, plugin: &PluginUse) -> Result<()> {
         let task = super::lifecycle::task_name(&plugin.store);
-        match self.tasks.iter().find(|status| status.name == task).and_then(|status| status.outcome.as_ref()) {
-            Some(TaskOutcome::Failed(message)) => Err(Error::internal(message.clone())),
-            Some(TaskOutcome::Succeeded) | None => Ok(()),
+        match self.tasks.iter().find(|status| status.name == task).and_then(|status| status.last_run.as_ref()) {
+            Some(Run { outcome: RunOutcome::Failed | RunOutcome::TimedOut, message, .. }) => {
+                Err(Error::internal(message.clone().unwrap_or_default()))
+            }
+            _ => Ok(()),
         }
     }
 }

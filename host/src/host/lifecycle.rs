@@ -7,10 +7,10 @@ use super::assembly::Assembly;
 use crate::config::{LifecycleConfig, PluginMode};
 use crate::lifecycle::{AgeingStore, LifecycleManager};
 use crate::object::StoreName;
-use crate::scheduler::{ScheduledTask, TaskScheduler};
+use crate::scheduler::{Schedule, ScheduledTask, TaskScheduler};
 
 pub(super) fn task_name(store: &StoreName) -> String {
-    format!("lifecycle of {store}")
+    format!("lifecycle:{store}")
 }
 
 /// The policies of a store, at work on it.
@@ -50,7 +50,7 @@ pub(super) fn schedule(
     config: &LifecycleConfig,
     manager: &Arc<LifecycleManager>,
 ) -> Result<(), HostError> {
-    let (name, every) = (task_name(name), config.every.as_duration());
-    scheduler.schedule_task(ScheduledTask { name, every, executor: manager.clone() })?;
+    let schedule = Schedule::Every(config.every.as_duration());
+    scheduler.schedule_task(ScheduledTask::new(task_name(name), "lifecycle", schedule, manager.clone()))?;
     Ok(())
 }

@@ -44,11 +44,13 @@ use crate::object::{Key, StoreName, Timestamp, now};
 use crate::plugin::{Grant, PluginRuntime};
 use crate::provider::layers::{Encryption, Rekeyed, rekey};
 use crate::provider::{ListQuery, StorageProvider};
-use crate::scheduler::TaskScheduler;
+use crate::scheduler::{SystemClock, TaskScheduler};
 
 /// Who takes the steps that no policy wants, in the audit log.
 pub const OPERATOR: &str = "operator";
 
+/// What tasks did and when they are due, in the data folder.
+const TASKS: &str = "tasks.json";
 /// How long tasks that run have to end when the host stops.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -89,7 +91,8 @@ impl Host {
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, HostError> {
         let monitor = StorageMonitor::new()?;
-        let scheduler = TaskScheduler::default();
+        let scheduler = TaskScheduler::with_file(Arc::new(SystemClock::default()), &data_dir.path().join(TASKS));
+        scheduler.register(monitor.registry())?;
         let mut catalog = Catalog::open(data_dir.path())?;
         Assembly::build_stale(&config, used_plugins(&config), progress).await?;
 

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::manager::StorageManager;
 use crate::object::{StoreName, Timestamp};
-use crate::scheduler::{ScheduledTask, TaskExecutor};
+use crate::scheduler::{Memory, Schedule, ScheduledTask, TaskExecutor};
+
+const KIND: &str = "usage";
 
 /// A native provider knows its sums.
 const NATIVE: Duration = Duration::from_secs(30);
@@ -23,12 +25,13 @@ impl UsageSampler {
     pub(super) fn task(store: StorageManager, native: bool) -> ScheduledTask {
         let name = task_name(store.name());
         let every = if native { NATIVE } else { PLUGIN };
-        ScheduledTask { name, every, executor: Arc::new(Self(store)) }
+        let task = ScheduledTask::new(name, KIND, Schedule::Every(every), Arc::new(Self(store)));
+        ScheduledTask { memory: Memory::Fleeting, ..task }
     }
 }
 
 pub(super) fn task_name(store: &StoreName) -> String {
-    format!("usage of {store}")
+    format!("{KIND}:{store}")
 }
 
 #[async_trait]
