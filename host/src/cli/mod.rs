@@ -31,6 +31,7 @@ mod serve;
 mod stat;
 mod store;
 mod tag;
+mod task;
 mod trash;
 
 use std::ffi::OsString;
@@ -145,6 +146,7 @@ enum Command {
     Export(export::Export),
     Plugin(plugin::PluginCommand),
     Cache(cache::CacheCommand),
+    Task(task::TaskCommand),
     Config(config::ConfigCommand),
     Completions(completions::Completions),
 }
@@ -168,6 +170,7 @@ impl Command {
             Self::Export(export) => export.run(context).await,
             Self::Plugin(plugin) => plugin.run(context).await,
             Self::Cache(cache) => cache.run(context).await,
+            Self::Task(task) => task.run(context).await,
             Self::Config(config) => config.run(context),
             Self::Completions(completions) => completions.run(context),
         }

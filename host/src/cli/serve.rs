@@ -79,6 +79,7 @@ impl Serve {
             stores: Arc::clone(&host) as _,
             plugins: Arc::clone(&reloader) as _,
             caches: Arc::clone(&host) as _,
+            tasks: Arc::clone(host.tasks()),
             metrics: Arc::new(move || told.monitor().render().unwrap_or_else(|error| format!("# {error}\n"))),
             readiness: Arc::new(move || {
                 let host = Arc::clone(&asked);

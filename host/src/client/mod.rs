@@ -3,6 +3,7 @@
 mod objects;
 mod snapshot;
 mod store;
+mod tasks;
 
 use std::fmt;
 use std::net::SocketAddr;

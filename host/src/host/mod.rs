@@ -63,7 +63,7 @@ pub struct Host {
     data_dir: DataDir,
     runtime: PluginRuntime,
     monitor: StorageMonitor,
-    scheduler: TaskScheduler,
+    scheduler: Arc<TaskScheduler>,
     audit: Arc<AuditLog>,
     plugins: Vec<PluginUse>,
     /// All stores by name; locked to look up or to change, never over an await.
@@ -92,6 +92,7 @@ impl Host {
     ) -> Result<Self, HostError> {
         let monitor = StorageMonitor::new()?;
         let scheduler = TaskScheduler::with_file(Arc::new(SystemClock::default()), &data_dir.path().join(TASKS));
+        let scheduler = Arc::new(scheduler);
         scheduler.register(monitor.registry())?;
         let mut catalog = Catalog::open(data_dir.path())?;
         Assembly::build_stale(&config, used_plugins(&config), progress).await?;
@@ -254,6 +255,11 @@ impl Host {
     /// The host's metrics.
     pub fn monitor(&self) -> &StorageMonitor {
         &self.monitor
+    }
+
+    /// What is done again and again.
+    pub fn tasks(&self) -> &Arc<TaskScheduler> {
+        &self.scheduler
     }
 
     /// The plugins at work.

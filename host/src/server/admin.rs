@@ -1,4 +1,4 @@
-//! The admin listener: metrics, health, plugins, caches, and the object API.
+//! The admin listener: metrics, health, plugins, caches, tasks, and the object API.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,8 +19,10 @@ use super::caches::{self, Caches};
 use super::objects::{self, Failure};
 use super::plugins::{self, Plugins};
 use super::stores::Stores;
+use super::tasks;
 use crate::error::Error;
 use crate::host::Readiness;
+use crate::scheduler::TaskScheduler;
 
 /// What the admin listener shows, and who may use its object API.
 #[derive(Clone)]
@@ -31,6 +33,8 @@ pub struct AdminOptions {
     pub plugins: Arc<dyn Plugins>,
     /// The caches of the stores.
     pub caches: Arc<dyn Caches>,
+    /// What is done again and again.
+    pub tasks: Arc<TaskScheduler>,
     /// The metrics, in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Asks each part of the host how it is.
@@ -46,13 +50,15 @@ impl fmt::Debug for AdminOptions {
 }
 
 /// The routes of the admin listener: `/metrics`, `/healthz` (the process answers), `/readyz` (200 if every part works,
-/// else 503, with the state of each as JSON), and the object API, the plugins and the caches under `/v1`, which ask for the token.
+/// else 503, with the state of each as JSON), and the object API, the plugins, the caches and the tasks under
+/// `/v1`, which ask for the token.
 pub(super) fn routes(options: AdminOptions) -> Router {
     // Digests are compared, so that the time it takes says nothing about how much of a token was right.
     let expected: Arc<[u8]> = Arc::from(&*Sha256::digest(&options.token));
     let api = objects::routes(Arc::clone(&options.stores))
         .merge(plugins::routes(Arc::clone(&options.plugins)))
-        .merge(caches::routes(Arc::clone(&options.caches)));
+        .merge(caches::routes(Arc::clone(&options.caches)))
+        .merge(tasks::routes(Arc::clone(&options.tasks)));
     let api = api.route_layer(from_fn_with_state(expected, require_token));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))

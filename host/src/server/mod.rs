@@ -11,6 +11,7 @@ mod plugins;
 pub mod s3;
 mod snapshots;
 mod stores;
+mod tasks;
 #[cfg(test)]
 mod tests;
 

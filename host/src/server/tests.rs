@@ -21,6 +21,7 @@ use crate::monitor::StorageMonitor;
 use crate::object::{Body, Key, StoreName, Timestamp, now};
 use crate::provider::memory::MemoryStorageProvider;
 use crate::provider::{StorageProvider, StoreOptions};
+use crate::scheduler::{RunOutcome, Schedule, ScheduledTask, TaskExecutor, TaskScheduler};
 
 /// Stores in memory, all of them made by `create`.
 #[derive(Debug, Default)]
@@ -101,6 +102,31 @@ fn two_stores() -> TwoStores {
     TwoStores([store("documents", Some(config)), store("scratch", None)])
 }
 
+/// Fails every second time.
+#[derive(Debug, Default)]
+struct Moody(AtomicUsize);
+
+#[async_trait]
+impl TaskExecutor for Moody {
+    async fn execute(&self, _: Timestamp) -> Result<()> {
+        match self.0.fetch_add(1, Ordering::SeqCst) % 2 {
+            0 => Ok(()),
+            _ => Err(Error::internal("not today")),
+        }
+    }
+}
+
+/// A scheduler at work until `stop`, with a task that is not due.
+fn tasks(stop: &CancellationToken) -> Arc<TaskScheduler> {
+    let scheduler = Arc::new(TaskScheduler::default());
+    let new_year = Schedule::Cron("0 0 1 1 *".parse().unwrap(), chrono_tz::Tz::UTC);
+    let task = ScheduledTask::new("moody:documents".to_owned(), "moody", new_year, Arc::new(Moody::default()));
+    scheduler.schedule_task(task).unwrap();
+    let (running, stop) = (Arc::clone(&scheduler), stop.clone());
+    tokio::spawn(async move { running.execute_tasks(stop, Duration::ZERO).await });
+    scheduler
+}
+
 #[async_trait]
 impl Plugins for NoPlugins {
     fn reports(&self) -> Vec<PluginReport> {
@@ -123,10 +149,12 @@ async fn start(credentials: Vec<Credential>) -> Running {
     let stores = Arc::new(Shelves::default());
     stores.create(&StoreName::new("documents").unwrap()).await.unwrap();
     let caches = Arc::new(two_stores());
+    let stop = CancellationToken::new();
     let admin_options = AdminOptions {
         stores: Arc::<Shelves>::clone(&stores),
         plugins: Arc::new(NoPlugins),
         caches: Arc::<TwoStores>::clone(&caches),
+        tasks: tasks(&stop),
         metrics: Arc::new(|| "larder_up 1\n".to_owned()),
         readiness: Arc::new(|| {
             let part = PartHealth { name: "documents".into(), ready: false, message: Some("asleep".into()) };
@@ -134,7 +162,6 @@ async fn start(credentials: Vec<Credential>) -> Running {
         }),
         token: "the-token".into(),
     };
-    let stop = CancellationToken::new();
     let stopped = stop.clone();
     let served = Arc::<Shelves>::clone(&stores);
     tokio::spawn(async move { server.run(served, admin_options, stopped.cancelled()).await });
@@ -298,4 +325,34 @@ async fn caches_are_seen_and_cleared_over_http() {
     );
     assert!(host.invalidate(&uncached, &all).await.is_err());
     assert_eq!(host.caches().await.unwrap()[0].1.stats.entries, 0);
+}
+
+#[tokio::test]
+async fn tasks_are_seen_run_and_paused_over_http() {
+    let running = start(Vec::new()).await;
+    let host = RemoteHost::new(running.admin, "the-token");
+    let name = "moody:documents";
+    let [task] = &host.tasks().await.unwrap()[..] else { panic!("one task") };
+    assert_eq!((task.name.as_str(), task.kind.as_str(), task.schedule.as_str()), (name, "moody", "0 0 1 1 * UTC"));
+    assert!(task.next_run.is_some() && task.last_run.is_none() && !task.paused);
+
+    let first = host.run_task(name).await.unwrap();
+    assert_eq!(first.outcome, RunOutcome::Succeeded);
+    let second = host.run_task(name).await.unwrap();
+    assert_eq!((second.outcome, second.message.as_deref()), (RunOutcome::Failed, Some("not today")));
+    assert_eq!(host.task_history(name).await.unwrap(), [second, first]);
+
+    host.pause_task(name).await.unwrap();
+    assert!(host.tasks().await.unwrap()[0].paused);
+    host.resume_task(name).await.unwrap();
+    assert!(!host.tasks().await.unwrap()[0].paused);
+
+    for refused in [host.task_history("a b/c").await.map(drop), host.pause_task("none").await] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, Error::InvalidInput { .. }) && error.to_string().contains("larder task ls"), "{error}");
+    }
+    let answer = get(running.admin, "/v1/tasks", "").await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    let answer = get(running.admin, "/v1/tasks/none/history", "Authorization: Bearer the-token\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
 }
