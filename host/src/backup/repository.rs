@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -6,6 +7,7 @@ use ulid::Ulid;
 use super::record::BackupRecord;
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Body, Digest, Key, StoreName};
+use crate::provider::file::{self, Durability, FileOptions, FileStorageProvider};
 use crate::provider::layers::off_runtime;
 use crate::provider::{Condition, ListQuery, StorageProvider, StoreOptions};
 
@@ -28,6 +30,27 @@ impl Repository {
     /// The repository in this store, which may hold other objects too.
     pub fn new(store: Arc<dyn StorageProvider>) -> Self {
         Self { store }
+    }
+
+    /// The repository in this folder, which is made if it is not there. It is open until the last clone is dropped.
+    ///
+    /// A backup is there when its record is, which is written last: what the disk has of one that a loss of power cut off does
+    /// not count. So its writes are [`Relaxed`](Durability::Relaxed).
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] if the folder has something else in it; [`Error::Unavailable`] if it is open already; those of
+    /// the system.
+    pub async fn make(folder: &Path) -> Result<Self> {
+        let is_taken = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+        if is_taken && !file::is_store(folder) {
+            let folder = folder.display();
+            return Err(Error::invalid_input(format!("{folder} is not empty, and holds no backups")));
+        }
+        let folder = folder.to_owned();
+        let options = FileOptions { durability: Durability::Relaxed };
+        let opening = tokio::task::spawn_blocking(move || FileStorageProvider::open(&folder, &options)).await;
+        let opened = opening.unwrap_or_else(|error| Err(Error::internal(format!("work on files has ended: {error}"))));
+        Ok(Self::new(Arc::new(opened?)))
     }
 
     /// All backups, oldest first.

@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use super::error::nearest;
 use super::locate::YamlPath;
 use super::{
-    ComponentSource, Config, Cosign, EncryptionConfig, EvictionPolicy, LifecycleConfig, PluginMode, PluginName,
-    StorageConfig, StorageType, Verify, graph, layers,
+    BackupConfig, ComponentSource, Config, Cosign, EncryptionConfig, EvictionPolicy, LifecycleConfig, PluginMode,
+    PluginName, RepositoryAddress, StorageConfig, StorageType, Verify, graph, layers,
 };
 use crate::object::StoreName;
 use crate::provider::file::Durability;
@@ -122,7 +122,8 @@ impl Check<'_> {
         let config = self.config;
         for (name, store) in &config.stores {
             let path = YamlPath::top("stores").key(name);
-            let StorageConfig { provider_type, base_path, durability, encryption, cache, lifecycle, .. } = store;
+            let StorageConfig { provider_type, base_path, durability, encryption, cache, lifecycle, backup, .. } =
+                store;
             self.provider(path.key("provider_type"), provider_type);
             if let Some(encryption) = encryption {
                 self.encryption(&path.key("encryption"), encryption);
@@ -141,6 +142,9 @@ impl Check<'_> {
                 if let Some(archive) = &lifecycle.archive_to {
                     self.store_exists(path.key("lifecycle").key("archive_to"), archive);
                 }
+            }
+            if let Some(backup) = backup {
+                self.backup(path.key("backup").key("to"), name, backup);
             }
         }
     }
@@ -223,6 +227,39 @@ impl Check<'_> {
         }
         for (index, name) in lifecycle.policies.iter().enumerate() {
             self.plugin_exists(policies.index(index), name, &[]);
+        }
+        if lifecycle.every.is_some() && lifecycle.schedule.is_some() {
+            let message = "`every` says already when they are asked; remove one of them";
+            self.report(path.key("schedule"), message);
+        }
+    }
+
+    fn backup(&mut self, path: YamlPath, name: &StoreName, backup: &BackupConfig) {
+        let config = self.config;
+        match &backup.to {
+            RepositoryAddress::Store(store) if store == name => {
+                self.report(path, "a store is not backed up to itself; name another store, or a folder");
+            }
+            RepositoryAddress::Store(store) => self.store_exists(path, store),
+            RepositoryAddress::Folder(folder) => {
+                let folder = plain(folder);
+                let files = config.stores.iter().filter(|(_, store)| store.provider_type == StorageType::File);
+                let overlaps = |other: &Path| folder.starts_with(other) || other.starts_with(&folder);
+                let taken = files
+                    .map(|(name, store)| (name, plain(&store.folder(name, &config.data_dir))))
+                    .find(|(_, other)| overlaps(other));
+                if let Some((other, taken)) = taken {
+                    let taken = taken.display();
+                    self.report(
+                        path,
+                        format!("`{other}` has its files in {taken}; name a folder that is apart from it"),
+                    );
+                } else if folder.starts_with(plain(&config.data_dir)) {
+                    let message = "the host keeps its own files in data_dir, and backups are for when that is lost; name a \
+                                   folder elsewhere, on another disk if there is one";
+                    self.report(path, message);
+                }
+            }
         }
     }
 

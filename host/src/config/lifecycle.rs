@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::entries;
 use super::name::PluginName;
 use super::period::Period;
+use super::schedule::ScheduleConfig;
 use super::size::Size;
 use crate::lifecycle::{Rule, Since};
 use crate::object::{StoreName, Tags};
@@ -24,9 +25,12 @@ pub struct LifecycleConfig {
     /// longest retention wins.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PluginName>,
-    /// How often they are asked.
-    #[serde(default = "hourly")]
-    pub every: Period,
+    /// How often they are asked; absent, and without a `schedule`: every hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Period>,
+    /// When they are asked, in place of `every`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleConfig>,
     /// The store that the bytes of archived objects move to, under the same keys; no other store archives to it. Absent: a
     /// policy that wants to archive an object gets it kept instead, and a warning is logged.
     #[serde(default, deserialize_with = "entries::optional_store", skip_serializing_if = "Option::is_none")]
@@ -37,10 +41,6 @@ pub struct LifecycleConfig {
     /// How long what policies delete stays in the trash, from which it can be restored; absent: it goes at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trash: Option<Period>,
-}
-
-fn hourly() -> Period {
-    Period::seconds(60 * 60)
 }
 
 /// What becomes of objects by their age.
@@ -97,6 +97,14 @@ pub enum SinceConfig {
 }
 
 impl LifecycleConfig {
+    const HOURLY: Period = Period::seconds(60 * 60);
+
+    /// When the policies are asked.
+    pub fn schedule(&self) -> ScheduleConfig {
+        let every = || ScheduleConfig::every(self.every.unwrap_or(Self::HOURLY));
+        self.schedule.clone().unwrap_or_else(every)
+    }
+
     /// The rules by their names. What is wrong with one was told by the check of the configuration.
     pub fn rules(&self) -> impl Iterator<Item = (&str, Rule)> {
         self.rules.iter().map(|rule| (rule.name.as_str(), rule.rule()))
@@ -106,7 +114,7 @@ impl LifecycleConfig {
     pub(super) fn summary(&self) -> String {
         let names =
             self.rules.iter().map(|rule| rule.name.as_str()).chain(self.policies.iter().map(PluginName::as_str));
-        let mut summary = format!("aged by {} every {}", names.collect::<Vec<_>>().join(" and "), self.every);
+        let mut summary = format!("aged by {} {}", names.collect::<Vec<_>>().join(" and "), self.schedule());
         if let Some(archive) = &self.archive_to {
             // Writing to a string does not fail.
             let _ = write!(summary, " to `{archive}`");

@@ -8,6 +8,7 @@
 //! # }
 //! ```
 
+mod backup;
 mod cache;
 mod check;
 mod entries;
@@ -22,6 +23,7 @@ mod name;
 mod period;
 mod plugin;
 mod scalar;
+mod schedule;
 mod schema;
 mod secret;
 mod server;
@@ -37,6 +39,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use backup::{BackupConfig, RepositoryAddress};
 pub use cache::{CacheConfig, EvictionPolicy};
 pub(crate) use error::nearest;
 pub use error::{ConfigError, Position, Problem};
@@ -47,6 +50,7 @@ pub use limits::{PluginLimits, PluginRestart};
 pub use name::{AccessKey, GrantName, PluginName, Region, VariableName};
 pub use period::Period;
 pub use plugin::{ComponentSource, Cosign, PluginConfig, PluginMode, Verify};
+pub use schedule::{ScheduleConfig, Start, TimeZone};
 pub use secret::Secret;
 pub use server::{AdminConfig, Credential, ListenAddress, S3Config, ServerConfig};
 pub use size::Size;
@@ -183,6 +187,9 @@ impl Config {
         let of_template = config.new_buckets.iter_mut().map(|template| &mut template.encryption);
         for encryption in of_stores.chain(of_template).flatten() {
             encryption.rebase(data);
+        }
+        for backup in config.stores.values_mut().filter_map(|store| store.backup.as_mut()) {
+            backup.to.rebase(data);
         }
         let found = check::check(&config);
         if found.is_empty() { Ok(config) } else { Err(ConfigError::checks(origin, text, found)) }

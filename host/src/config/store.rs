@@ -5,11 +5,13 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::backup::BackupConfig;
 use super::cache::CacheConfig;
 use super::layers::{Compression, EncryptionConfig};
 use super::lifecycle::LifecycleConfig;
 use super::name::PluginName;
 use super::scalar::{Scalar, scalar_serde};
+use super::schedule::ScheduleConfig;
 use super::size::Size;
 use crate::object::StoreName;
 use crate::provider::file::Durability;
@@ -45,6 +47,12 @@ pub struct StorageConfig {
     /// How objects age; absent: they do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<LifecycleConfig>,
+    /// When all bytes are read and held against their checksums; absent: only when somebody asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scrub: Option<ScheduleConfig>,
+    /// When it is backed up, and where to; absent: only when somebody does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupConfig>,
 }
 
 impl StorageConfig {
@@ -142,6 +150,9 @@ pub struct StoreTemplate {
     /// How objects age; absent: they do not. `archive_to` can not be used here, since no two stores share an archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<LifecycleConfig>,
+    /// When all bytes are read and held against their checksums; absent: only when somebody asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scrub: Option<ScheduleConfig>,
 }
 
 impl StoreTemplate {
@@ -155,12 +166,14 @@ impl StoreTemplate {
             encryption: None,
             cache: None,
             lifecycle: None,
+            scrub: None,
         }
     }
 
     /// The configuration of a store made after it.
     pub fn to_storage(&self) -> StorageConfig {
-        let Self { provider_type, durability, max_size, compression, encryption, cache, lifecycle } = self.clone();
+        let Self { provider_type, durability, max_size, compression, encryption, cache, lifecycle, scrub } =
+            self.clone();
         StorageConfig {
             provider_type,
             base_path: None,
@@ -171,6 +184,8 @@ impl StoreTemplate {
             encryption,
             cache,
             lifecycle,
+            scrub,
+            backup: None,
         }
     }
 }

@@ -83,5 +83,11 @@ fn describe(f: &mut fmt::Formatter<'_>, store: &StorageConfig) -> fmt::Result {
     if let Some(lifecycle) = &store.lifecycle {
         write!(f, ", {}", lifecycle.summary())?;
     }
+    if let Some(scrub) = &store.scrub {
+        write!(f, ", scrubbed {scrub}")?;
+    }
+    if let Some(backup) = &store.backup {
+        write!(f, ", backed up to {} {}", backup.to, backup.schedule)?;
+    }
     writeln!(f)
 }

@@ -86,7 +86,7 @@ impl HealthChecker {
     }
 
     fn last_run(&self, plugin: &PluginUse) -> Result<()> {
-        let task = super::lifecycle::task_name(&plugin.store);
+        let task = super::task_name(super::LIFECYCLE, &plugin.store);
         match self.tasks.iter().find(|status| status.name == task).and_then(|status| status.last_run.as_ref()) {
             Some(Run { outcome: RunOutcome::Failed | RunOutcome::TimedOut, message, .. }) => {
                 Err(Error::internal(message.clone().unwrap_or_default()))

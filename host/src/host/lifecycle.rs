@@ -7,11 +7,6 @@ use super::assembly::Assembly;
 use crate::config::{LifecycleConfig, PluginMode};
 use crate::lifecycle::{AgeingStore, LifecycleManager};
 use crate::object::StoreName;
-use crate::scheduler::{Schedule, ScheduledTask, TaskScheduler};
-
-pub(super) fn task_name(store: &StoreName) -> String {
-    format!("lifecycle:{store}")
-}
 
 /// The policies of a store, at work on it.
 ///
@@ -38,19 +33,4 @@ pub(super) async fn manager(
         Some(keep) => manager.with_trash(keep.as_duration()),
         None => manager,
     })
-}
-
-/// Has the policies asked as often as the configuration says.
-///
-/// # Errors
-/// There is such a task already.
-pub(super) fn schedule(
-    scheduler: &TaskScheduler,
-    name: &StoreName,
-    config: &LifecycleConfig,
-    manager: &Arc<LifecycleManager>,
-) -> Result<(), HostError> {
-    let schedule = Schedule::Every(config.every.as_duration());
-    scheduler.schedule_task(ScheduledTask::new(task_name(name), "lifecycle", schedule, manager.clone()))?;
-    Ok(())
 }

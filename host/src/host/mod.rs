@@ -5,6 +5,7 @@
 
 mod assembly;
 mod audit;
+mod backup;
 mod catalog;
 mod components;
 mod data_dir;
@@ -13,6 +14,7 @@ mod health;
 mod lifecycle;
 mod plugins;
 mod reload;
+mod scrub;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -32,10 +34,12 @@ pub use reload::{ReloadOutcome, ReloadReport, Reloaded};
 
 use assembly::Assembly;
 use audit::AuditLog;
+use backup::{BackUp, Target};
 use catalog::Catalog;
+use scrub::Scrub;
 use usage::UsageSampler;
 
-use crate::config::{Config, PluginName, StorageConfig, StorageType, StoreTemplate};
+use crate::config::{Config, PluginName, RepositoryAddress, StorageConfig, StorageType, StoreTemplate};
 use crate::error::{Error, Result};
 use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, LifecycleManager};
 use crate::manager::StorageManager;
@@ -49,6 +53,8 @@ use crate::scheduler::{SystemClock, TaskScheduler};
 /// Who takes the steps that no policy wants, in the audit log.
 pub const OPERATOR: &str = "operator";
 
+/// The kind of the tasks that ask policies.
+const LIFECYCLE: &str = "lifecycle";
 /// What tasks did and when they are due, in the data folder.
 const TASKS: &str = "tasks.json";
 /// How long tasks that run have to end when the host stops.
@@ -110,15 +116,15 @@ impl Host {
             assembly.stores.insert(name, store);
         }
         let audit = Arc::new(AuditLog::open(data_dir.path())?);
+        let folders = backup::Folders::default();
         let mut lifecycles = BTreeMap::new();
         for (name, store) in &config.stores {
             if let Some(lifecycle) = &store.lifecycle {
                 let ages = Arc::new(assembly.store(name).await?);
                 let manager = lifecycle::manager(&mut assembly, name, lifecycle, ages).await?.with_audit(audit.clone());
-                let manager = Arc::new(manager);
-                lifecycle::schedule(&scheduler, name, lifecycle, &manager)?;
-                lifecycles.insert(name.clone(), manager);
+                lifecycles.insert(name.clone(), Arc::new(manager));
             }
+            schedule(&mut assembly, &scheduler, &folders, name, store, lifecycles.get(name)).await?;
         }
         let Assembly { stores, plugins, .. } = assembly;
         for (name, store) in &stores {
@@ -360,13 +366,14 @@ impl Host {
             let at_work = self.config.lock().await.clone();
             let mut assembly = Assembly::new(&at_work, self.data_dir.path(), &self.runtime, &self.monitor);
             let store = assembly.make(name, &config).await?;
+            assembly.stores.insert(name.clone(), store.clone());
             let mut ages = None;
             if let Some(lifecycle) = &config.lifecycle {
                 let manager = lifecycle::manager(&mut assembly, name, lifecycle, Arc::new(store.clone())).await?;
-                let manager = Arc::new(manager.with_audit(self.audit.clone()));
-                lifecycle::schedule(&self.scheduler, name, lifecycle, &manager)?;
-                ages = Some(manager);
+                ages = Some(Arc::new(manager.with_audit(self.audit.clone())));
             }
+            let folders = backup::Folders::default();
+            schedule(&mut assembly, &self.scheduler, &folders, name, &config, ages.as_ref()).await?;
             self.scheduler.schedule_task(UsageSampler::task(store.clone(), is_native(&config.provider_type)))?;
             catalog.add(name)?;
             Ok::<_, HostError>((store, ages))
@@ -393,8 +400,9 @@ impl Host {
             return Err(Error::precondition_failed(format!("the store {name} is not empty")));
         }
         catalog.remove(name).map_err(|error| Error::unavailable(error.to_string()))?;
-        self.scheduler.cancel_task(&usage::task_name(name));
-        self.scheduler.cancel_task(&lifecycle::task_name(name));
+        for kind in [LIFECYCLE, scrub::KIND, backup::KIND, usage::KIND] {
+            self.scheduler.cancel_task(&task_name(kind, name));
+        }
         self.stores.write().remove(name);
         Ok(())
     }
@@ -451,4 +459,35 @@ fn is_volatile(config: &Config, store: &StorageConfig) -> bool {
             !grants.given().any(lasts) && grants.stores.values().all(|inner| is_volatile(config, &config.stores[inner]))
         }
     }
+}
+
+/// What the task is called that does this to a store.
+fn task_name(kind: &str, store: &StoreName) -> String {
+    format!("{kind}:{store}")
+}
+
+/// Schedules what the configuration says is done to a store again and again.
+async fn schedule(
+    assembly: &mut Assembly<'_>,
+    scheduler: &TaskScheduler,
+    folders: &backup::Folders,
+    name: &StoreName,
+    config: &StorageConfig,
+    lifecycle: Option<&Arc<LifecycleManager>>,
+) -> Result<(), HostError> {
+    if let (Some(config), Some(manager)) = (&config.lifecycle, lifecycle) {
+        let schedule = config.schedule();
+        scheduler.schedule_task(schedule.task(task_name(LIFECYCLE, name), LIFECYCLE, manager.clone()))?;
+    }
+    if let Some(schedule) = &config.scrub {
+        scheduler.schedule_task(Scrub::task(assembly.store(name).await?, schedule))?;
+    }
+    if let Some(config) = &config.backup {
+        let target = match &config.to {
+            RepositoryAddress::Folder(folder) => folders.target(folder.clone()),
+            RepositoryAddress::Store(store) => Target::Store(assembly.store(store).await?),
+        };
+        scheduler.schedule_task(BackUp::task(assembly.store(name).await?, target, config))?;
+    }
+    Ok(())
 }

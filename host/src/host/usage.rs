@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::task_name;
 use crate::error::Result;
 use crate::manager::StorageManager;
-use crate::object::{StoreName, Timestamp};
+use crate::object::Timestamp;
 use crate::scheduler::{Memory, Schedule, ScheduledTask, TaskExecutor};
 
-const KIND: &str = "usage";
+pub(super) const KIND: &str = "usage";
 
 /// A native provider knows its sums.
 const NATIVE: Duration = Duration::from_secs(30);
@@ -23,15 +24,11 @@ pub(super) struct UsageSampler(StorageManager);
 
 impl UsageSampler {
     pub(super) fn task(store: StorageManager, native: bool) -> ScheduledTask {
-        let name = task_name(store.name());
+        let name = task_name(KIND, store.name());
         let every = if native { NATIVE } else { PLUGIN };
         let task = ScheduledTask::new(name, KIND, Schedule::Every(every), Arc::new(Self(store)));
         ScheduledTask { memory: Memory::Fleeting, ..task }
     }
-}
-
-pub(super) fn task_name(store: &StoreName) -> String {
-    format!("{KIND}:{store}")
 }
 
 #[async_trait]

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use crate::backup::Repository;
 use crate::cli::address::Side;
@@ -9,7 +8,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::open::Data;
 use crate::error::{Error, Result};
 use crate::object::StoreName;
-use crate::provider::file::{self, Durability, FileOptions, FileStorageProvider};
+use crate::provider::file;
 
 /// Where backups are: a folder, or a store, which is written `larder://STORE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,31 +57,22 @@ impl RepositoryAddress {
     /// Opens a repository, and makes it if it is not there.
     pub(super) async fn make(&self, data: &Lazy<'_>) -> Result<Repository, Failure> {
         match self {
-            Self::Folder(path) => {
-                let is_taken = std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
-                if is_taken && !file::is_store(path) {
-                    return Err(Failure::usage(format!("{} is not empty, and holds no backups", path.display()))
-                        .with_hint("name a folder that is empty, or not there yet"));
-                }
-                open_folder(path).await
-            }
+            Self::Folder(path) => open_folder(path).await,
             Self::Store(_) => self.open(data).await,
         }
     }
 }
 
-/// A backup is there when its record is, which is written last: what the disk has of one that a loss of power cut off does
-/// not count.
 async fn open_folder(path: &Path) -> Result<Repository, Failure> {
-    let folder = path.to_owned();
-    let options = FileOptions { durability: Durability::Relaxed };
-    let opening = tokio::task::spawn_blocking(move || FileStorageProvider::open(&folder, &options)).await;
-    let opened = opening.unwrap_or_else(|error| Err(Error::internal(format!("work on files has ended: {error}"))));
-    let provider = opened.map_err(|error| {
-        let hint = || "another command may be at work on these backups: wait for it".to_owned();
-        Failure::from(error).about(&path.display().to_string()).hint_on(Exit::Unavailable, hint)
-    })?;
-    Ok(Repository::new(Arc::new(provider)))
+    Repository::make(path).await.map_err(|error| match error {
+        Error::InvalidInput { message } => {
+            Failure::usage(message).with_hint("name a folder that is empty, or not there yet")
+        }
+        error => {
+            let hint = || "another command may be at work on these backups: wait for it".to_owned();
+            Failure::from(error).about(&path.display().to_string()).hint_on(Exit::Unavailable, hint)
+        }
+    })
 }
 
 /// The stores, reached when one is needed: backups in a folder can be looked at without them.
