@@ -372,7 +372,7 @@ fn every_example_of_the_reference_is_right() {
     let reference = include_str!("../../docs/configuration.md");
     let examples: Vec<&str> =
         reference.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(rest)).collect();
-    assert_eq!(examples.len(), 6);
+    assert_eq!(examples.len(), 7);
     let folder = tempfile::tempdir().unwrap();
     for name in ["records.key", "records-2025.key"] {
         private_key(&folder.path().join(name));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::task_name;
+use super::tasks;
 use crate::backup::{self, BackupRecord, Reading, Repository};
 use crate::config::BackupConfig;
 use crate::error::{Error, Result};
@@ -46,7 +46,7 @@ pub(super) struct BackUp {
 
 impl BackUp {
     pub(super) fn task(store: StorageManager, target: Target, config: &BackupConfig) -> ScheduledTask {
-        config.schedule.task(task_name(KIND, store.name()), KIND, Arc::new(Self { store, target }))
+        config.schedule.task(tasks::name(KIND, store.name()), KIND, Arc::new(Self { store, target }))
     }
 
     async fn create(&self, repository: &Repository) -> Result<BackupRecord> {

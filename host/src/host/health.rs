@@ -6,7 +6,7 @@ use futures::future::join_all;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::PluginUse;
+use super::{PluginUse, tasks};
 use crate::error::{Error, Result};
 use crate::manager::StorageManager;
 use crate::monitor::Health;
@@ -86,7 +86,7 @@ impl HealthChecker {
     }
 
     fn last_run(&self, plugin: &PluginUse) -> Result<()> {
-        let task = super::task_name(super::LIFECYCLE, &plugin.store);
+        let task = tasks::name(tasks::LIFECYCLE, &plugin.store);
         match self.tasks.iter().find(|status| status.name == task).and_then(|status| status.last_run.as_ref()) {
             Some(Run { outcome: RunOutcome::Failed | RunOutcome::TimedOut, message, .. }) => {
                 Err(Error::internal(message.clone().unwrap_or_default()))

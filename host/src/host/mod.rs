@@ -15,6 +15,7 @@ mod lifecycle;
 mod plugins;
 mod reload;
 mod scrub;
+mod tasks;
 mod usage;
 
 use std::collections::BTreeMap;
@@ -34,12 +35,10 @@ pub use reload::{ReloadOutcome, ReloadReport, Reloaded};
 
 use assembly::Assembly;
 use audit::AuditLog;
-use backup::{BackUp, Target};
 use catalog::Catalog;
-use scrub::Scrub;
 use usage::UsageSampler;
 
-use crate::config::{Config, PluginName, RepositoryAddress, StorageConfig, StorageType, StoreTemplate};
+use crate::config::{Config, PluginName, StorageConfig, StorageType, StoreTemplate};
 use crate::error::{Error, Result};
 use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, LifecycleManager};
 use crate::manager::StorageManager;
@@ -53,8 +52,6 @@ use crate::scheduler::{SystemClock, TaskScheduler};
 /// Who takes the steps that no policy wants, in the audit log.
 pub const OPERATOR: &str = "operator";
 
-/// The kind of the tasks that ask policies.
-const LIFECYCLE: &str = "lifecycle";
 /// What tasks did and when they are due, in the data folder.
 const TASKS: &str = "tasks.json";
 /// How long tasks that run have to end when the host stops.
@@ -124,7 +121,7 @@ impl Host {
                 let manager = lifecycle::manager(&mut assembly, name, lifecycle, ages).await?.with_audit(audit.clone());
                 lifecycles.insert(name.clone(), Arc::new(manager));
             }
-            schedule(&mut assembly, &scheduler, &folders, name, store, lifecycles.get(name)).await?;
+            tasks::schedule(&mut assembly, &scheduler, &folders, name, store, lifecycles.get(name)).await?;
         }
         let Assembly { stores, plugins, .. } = assembly;
         for (name, store) in &stores {
@@ -373,7 +370,7 @@ impl Host {
                 ages = Some(Arc::new(manager.with_audit(self.audit.clone())));
             }
             let folders = backup::Folders::default();
-            schedule(&mut assembly, &self.scheduler, &folders, name, &config, ages.as_ref()).await?;
+            tasks::schedule(&mut assembly, &self.scheduler, &folders, name, &config, ages.as_ref()).await?;
             self.scheduler.schedule_task(UsageSampler::task(store.clone(), is_native(&config.provider_type)))?;
             catalog.add(name)?;
             Ok::<_, HostError>((store, ages))
@@ -400,8 +397,8 @@ impl Host {
             return Err(Error::precondition_failed(format!("the store {name} is not empty")));
         }
         catalog.remove(name).map_err(|error| Error::unavailable(error.to_string()))?;
-        for kind in [LIFECYCLE, scrub::KIND, backup::KIND, usage::KIND] {
-            self.scheduler.cancel_task(&task_name(kind, name));
+        for kind in tasks::KINDS {
+            self.scheduler.cancel_task(&tasks::name(kind, name));
         }
         self.stores.write().remove(name);
         Ok(())
@@ -459,35 +456,4 @@ fn is_volatile(config: &Config, store: &StorageConfig) -> bool {
             !grants.given().any(lasts) && grants.stores.values().all(|inner| is_volatile(config, &config.stores[inner]))
         }
     }
-}
-
-/// What the task is called that does this to a store.
-fn task_name(kind: &str, store: &StoreName) -> String {
-    format!("{kind}:{store}")
-}
-
-/// Schedules what the configuration says is done to a store again and again.
-async fn schedule(
-    assembly: &mut Assembly<'_>,
-    scheduler: &TaskScheduler,
-    folders: &backup::Folders,
-    name: &StoreName,
-    config: &StorageConfig,
-    lifecycle: Option<&Arc<LifecycleManager>>,
-) -> Result<(), HostError> {
-    if let (Some(config), Some(manager)) = (&config.lifecycle, lifecycle) {
-        let schedule = config.schedule();
-        scheduler.schedule_task(schedule.task(task_name(LIFECYCLE, name), LIFECYCLE, manager.clone()))?;
-    }
-    if let Some(schedule) = &config.scrub {
-        scheduler.schedule_task(Scrub::task(assembly.store(name).await?, schedule))?;
-    }
-    if let Some(config) = &config.backup {
-        let target = match &config.to {
-            RepositoryAddress::Folder(folder) => folders.target(folder.clone()),
-            RepositoryAddress::Store(store) => Target::Store(assembly.store(store).await?),
-        };
-        scheduler.schedule_task(BackUp::task(assembly.store(name).await?, target, config))?;
-    }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::task_name;
+use super::tasks;
 use crate::config::ScheduleConfig;
 use crate::error::{Error, Result};
 use crate::manager::StorageManager;
@@ -22,7 +22,7 @@ pub(super) struct Scrub(StorageManager);
 
 impl Scrub {
     pub(super) fn task(store: StorageManager, schedule: &ScheduleConfig) -> ScheduledTask {
-        schedule.task(task_name(KIND, store.name()), KIND, Arc::new(Self(store)))
+        schedule.task(tasks::name(KIND, store.name()), KIND, Arc::new(Self(store)))
     }
 }
 

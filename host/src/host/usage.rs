@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::task_name;
+use super::tasks;
 use crate::error::Result;
 use crate::manager::StorageManager;
 use crate::object::Timestamp;
@@ -24,7 +24,7 @@ pub(super) struct UsageSampler(StorageManager);
 
 impl UsageSampler {
     pub(super) fn task(store: StorageManager, native: bool) -> ScheduledTask {
-        let name = task_name(KIND, store.name());
+        let name = tasks::name(KIND, store.name());
         let every = if native { NATIVE } else { PLUGIN };
         let task = ScheduledTask::new(name, KIND, Schedule::Every(every), Arc::new(Self(store)));
         ScheduledTask { memory: Memory::Fleeting, ..task }

@@ -5,6 +5,7 @@ use tokio::task::Id;
 
 use super::chance;
 use super::clock::Moment;
+use super::due::Due;
 use super::record::{Begun, History, Record};
 use super::run::{Run, RunOutcome, TaskStatus, Trigger};
 use super::schedule::Schedule;
@@ -31,16 +32,6 @@ pub(super) struct Entry {
     pub(super) running: Option<Running>,
     paused: bool,
     history: History,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Due {
-    /// When the steady reading is this.
-    Steady(Duration),
-    /// At a time of day: that of the schedule, and when the task starts for it.
-    Wall { met: Timestamp, start: Timestamp },
-    /// The schedule has come to its end.
-    Never,
 }
 
 /// What a task does at a moment.
@@ -74,18 +65,17 @@ pub(super) struct Running {
 
 impl Entry {
     pub(super) fn new(task: ScheduledTask, at: Moment) -> Self {
-        let mut entry = Self {
+        let due = Due::first(&task, at);
+        Self {
             task,
-            due: Due::Never,
+            due,
             extra: None,
             overdue: None,
             asked: Vec::new(),
             running: None,
             paused: false,
             history: History::default(),
-        };
-        entry.plan_first(at);
-        entry
+        }
     }
 
     /// With what was remembered of the task. `clock_held` says whether the time of day is one that can have come since.
@@ -109,88 +99,25 @@ impl Entry {
     }
 
     /// Takes over a start that was planned before this process.
-    fn due_at(&mut self, next_run: Timestamp, at: Moment) {
+    fn due_at(&mut self, start: Timestamp, at: Moment) {
         match &self.task.schedule {
-            Schedule::Cron(..) => self.due = Due::Wall { met: next_run, start: next_run },
+            Schedule::Cron(..) => self.due = Due::Wall { met: start, start },
             Schedule::Every(interval) => {
-                let late = (at.wall - next_run).to_std().unwrap_or_default();
-                if late.is_zero() {
-                    let left = (next_run - at.wall).to_std().unwrap_or_default();
-                    self.due = Due::Steady(at.steady + left.min(*interval + self.jitter_of(*interval)));
-                    return;
-                }
-                self.due = Due::Steady(at.steady + until_next(late, *interval));
-                if late > MISSED_AFTER {
-                    self.overdue = Some(next_run);
-                } else {
-                    self.extra = Some(Extra { due: at.steady, trigger: Trigger::Schedule, attempt: 1 });
+                self.due = Due::planned(&self.task, *interval, start, at);
+                match (at.wall - start).to_std() {
+                    Ok(late) if late > MISSED_AFTER => self.overdue = Some(start),
+                    Ok(_) => self.extra = Some(Extra { due: at.steady, trigger: Trigger::Schedule, attempt: 1 }),
+                    Err(_) => {}
                 }
             }
         }
-    }
-
-    /// Plans the first start.
-    fn plan_first(&mut self, at: Moment) {
-        self.due = match &self.task.schedule {
-            Schedule::Every(interval) => Due::Steady(at.steady + interval.mul_f64(0.1 * chance())),
-            Schedule::Cron(..) => self.met_after(at.wall),
-        };
     }
 
     /// Takes it that the time of day was wrong until now.
     pub(super) fn clock_was_wrong(&mut self, at: Moment) {
         if let Due::Wall { .. } = self.due {
-            self.due = self.met_after(at.wall);
+            self.due = Due::met_after(&self.task, at.wall);
         }
-    }
-
-    /// The first start for a time of day after this one.
-    fn met_after(&self, moment: Timestamp) -> Due {
-        let Schedule::Cron(expression, zone) = &self.task.schedule else { return Due::Never };
-        let Some(met) = expression.next_after(moment, *zone) else { return Due::Never };
-        let mut jitter = self.task.jitter();
-        if jitter.is_zero() {
-            return Due::Wall { met, start: met };
-        }
-        if let Some(following) = expression.next_after(met, *zone) {
-            jitter = jitter.min((following - met).to_std().unwrap_or_default());
-        }
-        let later = chrono::Duration::from_std(jitter.mul_f64(chance())).unwrap_or_default();
-        Due::Wall { met, start: met + later }
-    }
-
-    fn jitter_of(&self, interval: Duration) -> Duration {
-        self.task.jitter().min(interval / 2)
-    }
-
-    /// How late the next start is; `None` if it is still to come.
-    fn lateness(&self, at: Moment) -> Option<Duration> {
-        match self.due {
-            Due::Steady(due) => at.steady.checked_sub(due),
-            Due::Wall { start, .. } => (at.wall - start).to_std().ok(),
-            Due::Never => None,
-        }
-    }
-
-    /// Plans the start that follows the present one, which has come.
-    fn advance(&mut self, at: Moment) {
-        self.due = match (&self.task.schedule, self.due) {
-            (Schedule::Every(interval), Due::Steady(_)) => {
-                let jitter = self.jitter_of(*interval);
-                Due::Steady(at.steady + (*interval - jitter) + jitter.mul_f64(2.0 * chance()))
-            }
-            (_, Due::Wall { met, .. }) => self.met_after(met.max(at.wall)),
-            (_, due) => due,
-        };
-    }
-
-    /// Leaves out the starts that came by now.
-    fn leave_out(&mut self, at: Moment) {
-        let Some(late) = self.lateness(at) else { return };
-        self.due = match (&self.task.schedule, self.due) {
-            (Schedule::Every(interval), Due::Steady(_)) => Due::Steady(at.steady + until_next(late, *interval)),
-            _ => self.met_after(at.wall),
-        };
     }
 
     /// What is to be done at this moment.
@@ -208,15 +135,15 @@ impl Entry {
         if let Some(start) = self.overdue.take() {
             return self.miss(start, at);
         }
-        if let Some(late) = self.lateness(at) {
+        if let Some(late) = self.due.lateness(at) {
             if let Due::Wall { start, .. } = self.due
                 && late > MISSED_AFTER
             {
                 // The last of those that came meanwhile may be just in time.
-                self.due = self.met_after(start.max(at.wall - MISSED_AFTER));
+                self.due = Due::met_after(&self.task, start.max(at.wall - MISSED_AFTER));
                 return self.miss(start, at);
             }
-            self.advance(at);
+            self.due = self.due.following(&self.task, at);
             self.extra = None;
             return begin(Trigger::Schedule, 1);
         }
@@ -263,7 +190,7 @@ impl Entry {
         if outcome == RunOutcome::Succeeded {
             self.extra = None;
         }
-        self.leave_out(at);
+        self.due = self.due.to_come(&self.task, at);
         self.try_again(at);
     }
 
@@ -294,13 +221,8 @@ impl Entry {
         if self.overdue.is_some() {
             return Some(Duration::ZERO);
         }
-        let due = match self.due {
-            Due::Steady(due) => Some(due.saturating_sub(at.steady)),
-            Due::Wall { start, .. } => Some((start - at.wall).to_std().unwrap_or_default()),
-            Due::Never => None,
-        };
         let extra = self.extra.map(|extra| extra.due.saturating_sub(at.steady));
-        due.into_iter().chain(extra).min()
+        self.due.wait(at).into_iter().chain(extra).min()
     }
 
     pub(super) fn pause(&mut self) {
@@ -313,7 +235,7 @@ impl Entry {
     pub(super) fn resume(&mut self, at: Moment) {
         self.paused = false;
         self.overdue = None;
-        self.leave_out(at);
+        self.due = self.due.to_come(&self.task, at);
     }
 
     /// Has it start at once; the run is told to `waiting` when it has ended. False if it runs.
@@ -355,22 +277,13 @@ impl Entry {
         if self.task.memory == Memory::Fleeting {
             return Record { schedule, paused: self.paused, ..Record::default() };
         }
-        let next_run = match (self.extra, self.due) {
-            _ if self.overdue.is_some() => self.overdue,
+        let next_run = match (self.overdue, self.extra) {
+            (Some(start), _) => Some(start),
             // It is owed, whoever runs then.
-            (Some(Extra { due, trigger: Trigger::CatchUp, .. }), _) | (_, Due::Steady(due)) => {
-                Some(at.wall_after(due.saturating_sub(at.steady)))
-            }
-            (_, Due::Wall { start, .. }) => Some(start),
-            (_, Due::Never) => None,
+            (None, Some(Extra { due, trigger: Trigger::CatchUp, .. })) => Due::Steady(due).wall(at),
+            (None, _) => self.due.wall(at),
         };
         let running = self.running.as_ref().map(|running| running.begun);
         Record { schedule, paused: self.paused, next_run, running, history: self.history.clone() }
     }
-}
-
-/// From a start that is so late to the first of its interval that is still to come.
-fn until_next(late: Duration, interval: Duration) -> Duration {
-    let into = late.as_nanos() % interval.as_nanos();
-    interval - Duration::from_nanos(u64::try_from(into).unwrap_or(u64::MAX))
 }

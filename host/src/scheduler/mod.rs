@@ -19,6 +19,7 @@
 
 mod clock;
 mod cron;
+mod due;
 mod entry;
 mod metrics;
 mod record;
