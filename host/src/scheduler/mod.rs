@@ -81,6 +81,8 @@ struct State {
     clock_held: bool,
     /// When the clock was last looked at.
     seen: Moment,
+    /// Whether nothing is started any more.
+    stopped: bool,
 }
 
 /// One that keeps nothing over restarts, by the system's clock.
@@ -112,6 +114,7 @@ impl TaskScheduler {
             remembered: records.map(|records| records.tasks).unwrap_or_default(),
             clock_held,
             seen,
+            stopped: false,
         };
         Self {
             clock,
@@ -192,12 +195,16 @@ impl TaskScheduler {
     /// [`Error::InvalidInput`] if there is no such task; [`Error::Unavailable`] if it runs, or the host stops.
     pub async fn run_task(&self, name: &str) -> Result<Run> {
         let (ended, end) = oneshot::channel();
+        let stops = || Error::unavailable(format!("the task {name} is not run: the host stops"));
+        if self.state.lock().stopped {
+            return Err(stops());
+        }
         let is_free = self.with_entry(name, |entry, _| entry.ask(ended))?;
         if !is_free {
             return Err(Error::unavailable(format!("the task {name} runs already; ask again when it has ended")));
         }
         self.changed.notify_one();
-        end.await.map_err(|_| Error::unavailable(format!("the task {name} was not run: the host stops")))
+        end.await.map_err(|_| stops())
     }
 
     /// Starts a task no more until [`resume_task`](Self::resume_task), over restarts too. A run that has begun goes on to its

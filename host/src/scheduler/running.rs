@@ -30,6 +30,7 @@ impl TaskScheduler {
 
     async fn start_until(&self, stop: CancellationToken, grace: Duration) {
         let mut running = JoinSet::new();
+        self.state.lock().stopped = false;
         loop {
             let wait = self.start_due(&mut running);
             let due = async {
@@ -45,6 +46,7 @@ impl TaskScheduler {
                 Some(ended) = running.join_next_with_id() => self.note_end(ended),
             }
         }
+        self.state.lock().stopped = true;
         let patience = sleep_until(&*self.clock, self.clock.steady() + grace);
         let ends = async {
             while let Some(ended) = running.join_next_with_id().await {

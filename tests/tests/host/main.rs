@@ -10,6 +10,7 @@ mod commands;
 mod faults;
 mod layers;
 mod plugins;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -191,6 +191,7 @@ async fn stopping_waits_for_what_ends_within_its_grace_and_drops_the_rest() {
     let scheduler = work.scheduler.clone();
     work.stop().await;
     assert!(asked.await.unwrap().is_err());
+    assert!(matches!(scheduler.run_task("slow").await, Err(Error::Unavailable { .. })));
     let outcome = |name| scheduler.history(name).unwrap()[0].outcome;
     assert_eq!((outcome("slow"), outcome("endless")), (RunOutcome::Succeeded, RunOutcome::Interrupted));
 }
