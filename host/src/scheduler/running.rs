@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
@@ -5,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::{Moment, sleep_until};
 use super::entry::{Entry, Running, Step};
-use super::record::Records;
+use super::record::{Record, Records};
 use super::run::RunOutcome;
 use super::task::Memory;
 use super::{State, TaskScheduler, is_correction};
@@ -180,7 +181,12 @@ impl TaskScheduler {
     pub(super) fn records(&self) -> Records {
         let at = Moment::of(&*self.clock);
         let state = self.state.lock();
-        let tasks = state.entries.iter().map(|(name, entry)| (name.clone(), entry.record(at))).collect();
+        let mut tasks: BTreeMap<String, Record> =
+            state.entries.iter().map(|(name, entry)| (name.clone(), entry.record(at))).collect();
+        // A task may come later; one that has not come until the end is none any more.
+        if !state.stopped {
+            tasks.extend(state.remembered.clone());
+        }
         Records { version: Records::VERSION, saved_at: at.wall, tasks }
     }
 }

@@ -153,6 +153,24 @@ async fn a_retry_that_was_to_come_comes_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_task_that_comes_late_is_remembered_and_one_that_does_not_come_is_forgotten() {
+    let (home, probe) = (Home::new(), Probe::taking(Duration::ZERO));
+    let hourly = |name| task(name, cron("0 * * * *", Tz::UTC), &probe);
+    let work = home.start([hourly("late"), hourly("gone")]);
+    pass(HOUR).await;
+    work.stop().await;
+
+    let work = home.start([]);
+    work.scheduler.schedule_task(hourly("other")).unwrap();
+    pass(HOUR).await;
+    work.scheduler.schedule_task(hourly("late")).unwrap();
+    assert_eq!(work.status("late").runs, 1);
+    work.stop().await;
+    let work = home.start([hourly("late"), hourly("gone")]);
+    assert!(work.status("late").runs >= 1 && work.status("gone").runs == 0, "{:?}", work.scheduler.status());
+}
+
+#[tokio::test(start_paused = true)]
 async fn damaged_state_is_set_aside_and_begun_anew() {
     for damage in
         ["", "{", "[1, 2]", r#"{"version":99,"saved_at":"2026-01-01T00:00:00Z","tasks":{}}"#, "\u{0}\u{0}\u{0}"]
