@@ -74,10 +74,10 @@ pub enum Start {
     Cron(CronExpression, TimeZone),
 }
 
-/// The mapping as it is written.
+/// When a task starts, and what becomes of a run that is missed, too long, or fails.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [{ "required": ["every"] }, { "required": ["cron"] }]))]
+#[schemars(rename = "Schedule", extend("oneOf" = [{ "required": ["every"] }, { "required": ["cron"] }]))]
 struct Written {
     /// From one start to the next. Either this or `cron`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
