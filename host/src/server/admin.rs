@@ -33,7 +33,7 @@ pub struct AdminOptions {
     pub plugins: Arc<dyn Plugins>,
     /// The caches of the stores.
     pub caches: Arc<dyn Caches>,
-    /// What is done again and again.
+    /// What is done again and again; the S3 front door adds what it has to do.
     pub tasks: Arc<TaskScheduler>,
     /// The metrics, in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,

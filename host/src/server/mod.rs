@@ -86,7 +86,7 @@ impl Server {
     /// time. `stores` are those of S3, `admin.stores` those of the object API.
     ///
     /// # Errors
-    /// Those of [`S3Door::new`].
+    /// Those of [`S3Door::new`]; [`Error::InvalidInput`] if a server ran with these tasks before.
     pub async fn run(
         self,
         stores: Arc<dyn Stores>,
@@ -95,6 +95,7 @@ impl Server {
     ) -> Result<()> {
         let Self { s3, admin: admin_listener, options } = self;
         let door = S3Door::new(stores, options.s3)?;
+        admin.tasks.schedule_task(door.sweep())?;
         let stopping = CancellationToken::new();
         let serving = async {
             tokio::join!(
@@ -115,7 +116,6 @@ impl Server {
         tokio::select! {
             _ = serving => {}
             () = stop => {}
-            () = door.collect_abandoned() => {}
         }
         Ok(())
     }

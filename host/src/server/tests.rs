@@ -332,7 +332,9 @@ async fn tasks_are_seen_run_and_paused_over_http() {
     let running = start(Vec::new()).await;
     let host = RemoteHost::new(running.admin, "the-token");
     let name = "moody:documents";
-    let [task] = &host.tasks().await.unwrap()[..] else { panic!("one task") };
+    let tasks = host.tasks().await.unwrap();
+    let [task, sweep] = &tasks[..] else { panic!("{tasks:?}") };
+    assert_eq!((sweep.name.as_str(), sweep.kind.as_str()), ("sweep:uploads", "sweep"));
     assert_eq!((task.name.as_str(), task.kind.as_str(), task.schedule.as_str()), (name, "moody", "0 0 1 1 * UTC"));
     assert!(task.next_run.is_some() && task.last_run.is_none() && !task.paused);
 

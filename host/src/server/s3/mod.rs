@@ -16,6 +16,7 @@ mod list;
 mod multipart;
 mod objects;
 mod spool;
+mod sweep;
 mod tags;
 mod upload;
 
@@ -36,10 +37,12 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{HttpError, S3, S3Request, S3Response, S3Result, s3_error};
 
 use self::spool::Spool;
+use self::sweep::Sweep;
 use super::stores::Stores;
 use crate::error::Result;
 use crate::object::StoreName;
 use crate::provider::StorageProvider;
+use crate::scheduler::ScheduledTask;
 
 /// An upload in which nothing happened for so long is taken for abandoned: 7 days.
 pub const ABANDONED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -102,17 +105,9 @@ impl S3Door {
         Ok(Self { service: builder.build(), spool })
     }
 
-    /// Removes abandoned uploads, now and from time to time. Never returns; drop it to stop.
-    pub async fn collect_abandoned(&self) {
-        let mut ticks = tokio::time::interval(COLLECTED_EVERY);
-        loop {
-            ticks.tick().await;
-            match self.spool.collect(ABANDONED).await {
-                Ok(0) => {}
-                Ok(count) => tracing::info!(count, "removed abandoned multipart uploads"),
-                Err(error) => tracing::warn!(%error, "could not look for abandoned multipart uploads"),
-            }
-        }
+    /// What removes abandoned uploads from time to time.
+    pub fn sweep(&self) -> ScheduledTask {
+        Sweep::task(self.spool.clone())
     }
 }
 
