@@ -195,7 +195,7 @@ fn announce(output: &Output, config: &Config, host: &Host, server: &Server, took
         let cache = cache.map(|cache| format!("{} by {}", cache.size_limit, cache.eviction_policy));
         let lifecycle = described.and_then(|store| store.lifecycle.as_ref());
         let policies = lifecycle.map(|lifecycle| {
-            let names: Vec<String> = lifecycle.policies.iter().map(ToString::to_string).collect();
+            let names: Vec<&str> = lifecycle.names().collect();
             names.join(", ")
         });
         [

@@ -110,11 +110,15 @@ impl LifecycleConfig {
         self.rules.iter().map(|rule| (rule.name.as_str(), rule.rule()))
     }
 
+    /// The names of all policies: rules, and then plugins.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.name.as_str()).chain(self.policies.iter().map(PluginName::as_str))
+    }
+
     /// In a few words.
     pub(super) fn summary(&self) -> String {
-        let names =
-            self.rules.iter().map(|rule| rule.name.as_str()).chain(self.policies.iter().map(PluginName::as_str));
-        let mut summary = format!("aged by {} {}", names.collect::<Vec<_>>().join(" and "), self.schedule());
+        let names: Vec<&str> = self.names().collect();
+        let mut summary = format!("aged by {} {}", names.join(" and "), self.schedule());
         if let Some(archive) = &self.archive_to {
             // Writing to a string does not fail.
             let _ = write!(summary, " to `{archive}`");

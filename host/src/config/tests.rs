@@ -349,6 +349,47 @@ stores:
 }
 
 #[test]
+fn rules_that_say_too_little_or_too_much_are_refused() {
+    let cases = [
+        ("{ name: a }", "rules[0].name: the rule does nothing"),
+        ("{ name: '', delete_after: 1d }", "rules[0].name: \"\" is no name for a rule"),
+        ("{ name: a, tag_after: 1d }", "rules[0].tag_after: `tag_after` goes with `set_tags`"),
+        ("{ name: a, set_tags: { x: y } }", "rules[0].set_tags: `set_tags` goes with `tag_after`"),
+        ("{ name: a, lock: true, delete_after: 1d }", "rules[0].lock: `lock` goes with `retain`"),
+        ("{ name: a, larger_than: 2kB, smaller_than: 1kB, retain: 1d }", "rules[0].smaller_than: no object is larger"),
+        ("{ name: a, retain: 1d, tags: { '': y } }", "rules[0].tags: the name of a tag"),
+        ("{ name: a, retain: 1d }, { name: a, retain: 2d }", "rules[1].name: there is another rule \"a\""),
+        ("{ name: a, retain: 1d, delet_after: 1d }", "delete_after"),
+        ("{ name: a, retain: soon }", "no span of time"),
+    ];
+    let text = |rules: &str| format!("stores:\n  one: {{ provider_type: file, lifecycle: {{ rules: [{rules}] }} }}\n");
+    for (rules, expected) in cases {
+        let error = refusal(&text(rules));
+        assert!(error.contains(expected), "{rules}: {error}");
+    }
+    let good = "{ name: a, prefix: x/, tags: { k: v }, since: created, archive_after: 1d, retain: 2d, lock: true }";
+    let config = parse(&text(good)).unwrap();
+    let lifecycle = config.stores.values().next().unwrap().lifecycle.clone().unwrap();
+    let (name, rule) = lifecycle.rules().next().unwrap();
+    assert_eq!((name, &*rule.prefix, rule.tags.get("k"), rule.lock), ("a", "x/", Some("v"), true));
+    let error = refusal(&text(good).replace("lifecycle: {", "lifecycle: { recall: true,"));
+    assert!(error.contains("`recall` goes with `archive_to`"), "{error}");
+}
+
+#[test]
+fn an_archive_does_not_stand_on_its_store() {
+    let error = refusal(
+        "plugins:
+  layer: { path: layer.wasm, grants: { stores: { inner: one } } }
+stores:
+  one: { provider_type: file, lifecycle: { rules: [{ name: a, archive_after: 1d }], archive_to: two } }
+  two: { provider_type: layer }
+",
+    );
+    assert!(error.contains("the archive stands on the store: `two` \u{2192} `one`"), "{error}");
+}
+
+#[test]
 fn new_buckets_are_checked_too() {
     let error = refusal("new_buckets: { provider_type: nope, lifecycle: { policies: [], archive_to: one } }");
     for part in ["no plugin `nope`", "no policy is named", "new buckets would share this archive"] {

@@ -109,3 +109,10 @@ impl Restored {
 
 /// The marks of an object in a store, which its writers can not set.
 pub(super) const OWN: [&str; 3] = [Archived::NAME, Trashed::NAME, Restored::NAME];
+
+/// Takes out the marks of another object, of which this is a copy.
+pub(super) fn remove_marks(user_metadata: &mut UserMetadata) {
+    for mark in OWN {
+        user_metadata.remove(mark);
+    }
+}

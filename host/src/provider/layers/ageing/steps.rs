@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::TryStreamExt;
 
+use super::Ageing;
+use super::found::{Found, describe};
+use super::layer::Layer;
 use super::mark::{Archived, Mark, Origin, Restored, Trashed};
-use super::{Ageing, Found, Layer, describe};
 use crate::error::{Error, Result};
 use crate::lifecycle::{AgeingStep, AgeingStore};
 use crate::object::{

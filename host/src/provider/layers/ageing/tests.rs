@@ -7,9 +7,9 @@ use bytes::Bytes;
 use super::*;
 use crate::contract::{self, Options, Part, provider};
 use crate::lifecycle::AgeingStep;
-use crate::object::{Tags, timestamp_from_millis};
-use crate::provider::Stamp;
+use crate::object::{Tags, UserMetadata, timestamp_from_millis};
 use crate::provider::memory::MemoryStorageProvider;
+use crate::provider::{Condition, Stamp};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
