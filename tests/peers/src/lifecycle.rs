@@ -56,10 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let candidates = runtime.block_on(candidates(&*store))?;
     let sides = [
         Side { policies: rules() },
-        Side {
-            name: "plugin",
-            policies: vec![("retention", runtime.block_on(plugin(folder.path().join("compiled")))?)],
-        },
+        Side { policies: vec![("retention", runtime.block_on(plugin(folder.path().join("compiled")))?)] },
     ];
     println!("{}", Machine::new()?);
     println!("{} objects; median of {} rounds", arguments.objects, arguments.rounds);
