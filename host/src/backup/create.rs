@@ -15,6 +15,7 @@ use super::repository::Repository;
 use super::{CONCURRENT, CONCURRENT_LARGE, Failed, Watch};
 use crate::error::{Error, Result};
 use crate::object::{Checksum, StorageMetadata, StoreName, now};
+use crate::provider::layers::Archived;
 use crate::provider::{ListQuery, StorageProvider};
 
 /// What a backup reads of its store.
@@ -28,7 +29,7 @@ pub enum Reading {
 }
 
 /// Backs a store up: all objects as of this moment, if its provider can show them so; otherwise each as it is when it is
-/// read. Objects that are [`Error::Corrupt`] are left out, and `watch` hears of them; others go on.
+/// read. Objects that are [`Error::Corrupt`], or that can not be read where they are archived, are left out, and `watch` hears of them; others go on.
 ///
 /// What was written of a backup that did not come to its end is of use for the next one.
 ///
@@ -106,6 +107,15 @@ struct Work<'a> {
     left_out: AtomicU64,
 }
 
+/// Whether an object is left out because of an error: it is damaged, or archived and not to be read from there.
+fn is_unreadable(object: &StorageMetadata, error: &Error) -> bool {
+    match error {
+        Error::Corrupt { .. } => true,
+        Error::PermissionDenied { .. } => Archived::of(object).is_some(),
+        _ => false,
+    }
+}
+
 /// An object, and what the last backup says of it.
 type Listed = (StorageMetadata, Option<Entry>);
 
@@ -147,7 +157,7 @@ impl<'a> Work<'a> {
         }
         match self.back_up(&object).await {
             Err(Error::NotFound { .. }) if !self.of_one_moment => Ok(None),
-            Err(error @ Error::Corrupt { .. }) => {
+            Err(error) if is_unreadable(&object, &error) => {
                 self.left_out.fetch_add(1, Ordering::Relaxed);
                 self.watch.failed(Failed::Object(&object.key), &error);
                 Ok(None)

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{CONCURRENT, Failed, Watch};
 use crate::error::{Error, Result};
 use crate::object::{Key, StorageMetadata};
-use crate::provider::layers::{Encryption, Layers, missing_layer};
+use crate::provider::layers::{Archived, Encryption, Layers, Trashed, missing_layer};
 use crate::provider::{Condition, ListQuery, Stamp, StorageProvider, StoreOptions};
 
 /// What becomes of objects that the target has and that are others than those of the backup.
@@ -135,6 +135,15 @@ async fn attempt(
     existing: Existing,
 ) -> Result<Outcome> {
     let wanted = backup.metadata(key).await?;
+    if Trashed::is_mark_of(&wanted) {
+        return Err(Error::invalid_input("it was in the trash of the store when that was backed up"));
+    }
+    if Archived::of(&wanted).is_some() {
+        return Err(Error::invalid_input(
+            "it was archived when the store was backed up: its bytes are in the archive; restore that store, and copy it \
+             from there",
+        ));
+    }
     if missing_layer(&wanted).is_some() {
         return Err(Error::permission_denied(
             "it is encrypted: give the store that it is restored to `encryption`, with the key as its `key` or one of its \

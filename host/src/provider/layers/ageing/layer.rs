@@ -69,15 +69,6 @@ impl Layer {
         }
     }
 
-    /// Deletes what was found, of which the key is held.
-    pub(super) async fn delete_found(&self, key: &Key, found: Found, if_match: Option<&ETag>) -> Result<()> {
-        let (Found::Object(object) | Found::Archived(object, _)) = &found else { return Err(Error::not_found(key)) };
-        found.condition(key, &if_match.into())?.check(key, Some(&object.etag))?;
-        self.inner.delete(key, Some(&object.etag)).await?;
-        self.remove_copy(key, found.copy()).await;
-        Ok(())
-    }
-
     /// Finds what a write would replace, if it may, and what its condition is of that.
     pub(super) async fn look(&self, key: &Key, wanted: &Condition) -> Result<(Found, Condition)> {
         let found = self.find(key).await?;
@@ -103,15 +94,21 @@ impl Layer {
         }
     }
 
-    /// Removes a copy from the archive that nothing refers to any more. If that fails it is swept later.
-    pub(super) async fn remove_copy(&self, key: &Key, copy: Option<ETag>) {
-        let (Some(copy), Some((archive, provider))) = (copy, &self.options.archive) else { return };
-        match provider.delete(key, Some(&copy)).await {
-            Ok(()) | Err(Error::NotFound { .. } | Error::PreconditionFailed { .. }) => {}
-            Err(error) => {
-                let (store, kind) = (&self.options.store, error.kind());
-                tracing::warn!(%store, %archive, kind, "a copy in the archive remains until it is swept: {error}");
-            }
+    /// Removes a copy from the archive. One that is not there any more is removed.
+    pub(super) async fn remove_copy(&self, key: &Key, copy: &ETag) -> Result<()> {
+        let Some((_, archive)) = &self.options.archive else { return Ok(()) };
+        match archive.delete(key, Some(copy)).await {
+            Ok(()) | Err(Error::NotFound { .. } | Error::PreconditionFailed { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same, of a copy that nothing refers to. If that fails it is swept later.
+    pub(super) async fn try_to_remove_copy(&self, key: &Key, copy: Option<ETag>) {
+        let Some(copy) = copy else { return };
+        if let Err(error) = self.remove_copy(key, &copy).await {
+            let (store, kind) = (&self.options.store, error.kind());
+            tracing::warn!(%store, kind, "a copy in the archive remains until it is swept: {error}");
         }
     }
 

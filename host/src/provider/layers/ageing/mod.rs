@@ -106,7 +106,7 @@ impl StorageProvider for Ageing {
             }
         };
         if let Some(admitted) = &admitted {
-            layer.remove_copy(key, admitted.found.copy()).await;
+            layer.try_to_remove_copy(key, admitted.found.copy()).await;
         }
         Ok(stored)
     }

@@ -55,8 +55,7 @@ impl AgeingStore for Ageing {
             let page = archive.list(&query).await?;
             query.start_after = page.next().map(|key| key.as_str().to_owned());
             for copy in page.objects {
-                let ours = Origin::of(&copy).is_some_and(|origin| origin.store == layer.options.store);
-                if ours && layer.sweep(&**archive, &copy).await? {
+                if layer.is_ours(&copy) && layer.sweep(&copy).await? {
                     swept += 1;
                 }
             }
@@ -93,6 +92,11 @@ impl Layer {
         }
     }
 
+    /// Whether a copy in the archive is of an object of this store.
+    fn is_ours(&self, copy: &StorageMetadata) -> bool {
+        Origin::of(copy).is_some_and(|origin| origin.store == self.options.store)
+    }
+
     async fn archive(&self, key: &Key, judged: &StorageMetadata, now: Timestamp) -> Result<()> {
         let (_, archive) = self.archive_store()?;
         let _archiving = self.archiving.read().await;
@@ -101,7 +105,7 @@ impl Layer {
         let marked = self.replace_by_mark(key, judged, &copy, now).await;
         if let Err(Error::PreconditionFailed { .. } | Error::NotFound { .. } | Error::InvalidInput { .. }) = &marked {
             // The object stays as it is, and so nothing refers to the copy.
-            self.remove_copy(key, Some(copy)).await;
+            self.try_to_remove_copy(key, Some(copy)).await;
         }
         marked
     }
@@ -112,13 +116,14 @@ impl Layer {
             Err(Error::NotFound { .. }) => Condition::IfAbsent,
             Err(error) => return Err(error),
             // What an earlier try left, or what was archived of an earlier object.
-            Ok(there) if Origin::of(&there).is_some_and(|origin| origin.store == self.options.store) => {
-                Condition::IfMatch(there.etag)
-            }
-            Ok(_) => {
+            Ok(there) if self.is_ours(&there) && is_needless(&there, judged) => Condition::IfMatch(there.etag),
+            Ok(there) => {
+                let why = match self.is_ours(&there) {
+                    true => "is of a later write than this: restore or remove it there",
+                    false => "did not come from here: give this store an archive of its own",
+                };
                 return Err(Error::invalid_input(format!(
-                    "the archive has an object \u{2018}{key}\u{2019} that did not come from here: give this store an archive of \
-                     its own"
+                    "the archive has an object \u{2018}{key}\u{2019} that {why}"
                 )));
             }
         };
@@ -190,7 +195,7 @@ impl Layer {
         let stamp = Stamp { etag: archived.etag, updated_at: object.updated_at, created_at: Some(object.created_at) };
         let options = StoreOptions { attributes, stamp, condition: Condition::IfMatch(object.etag) };
         self.inner.store(key, body, options).await?;
-        self.remove_copy(key, Some(archived.copy)).await;
+        self.try_to_remove_copy(key, Some(archived.copy)).await;
         Ok(())
     }
 
@@ -205,6 +210,10 @@ impl Layer {
     async fn take_out(&self, key: &Key) -> Result<()> {
         let _guard = self.changing.lock(key).await;
         let Found::Trashed(object) = self.find(key).await? else { return Err(Error::not_found(key)) };
+        if Trashed::of(&object).is_some_and(|trashed| trashed.until <= (self.options.clock)()) {
+            // Its copy in the archive may be gone already.
+            return Err(Error::not_found(key));
+        }
         self.remark(object, |user_metadata| {
             user_metadata.remove(Trashed::NAME);
             Ok(())
@@ -214,16 +223,47 @@ impl Layer {
 
     async fn purge(&self, key: &Key, due: Option<Timestamp>) -> Result<()> {
         let _guard = self.changing.lock(key).await;
-        let found = self.find(key).await?;
-        let Found::Trashed(object) = &found else { return Err(Error::not_found(key)) };
+        let Found::Trashed(object) = self.find(key).await? else { return Err(Error::not_found(key)) };
         // One whose mark can not be read stays until somebody purges it by hand.
-        let is_due = |now| Trashed::of(object).is_some_and(|trashed| trashed.until <= now);
+        let is_due = |now| Trashed::of(&object).is_some_and(|trashed| trashed.until <= now);
         if !due.is_none_or(is_due) {
             return Err(Error::precondition_failed(format!("\u{2018}{key}\u{2019} stays in the trash for now")));
         }
-        self.inner.delete(key, Some(&object.etag)).await?;
-        self.remove_copy(key, found.copy()).await;
-        Ok(())
+        self.destroy(object).await
+    }
+
+    /// Deletes an object whose bytes are in the archive, or that is in the trash, and of which the key is held.
+    ///
+    /// First it is marked so that nobody sees it any more, and then its copy goes: whatever is cut off, the next run of the
+    /// policies finds the mark and goes on from there.
+    async fn destroy(&self, object: StorageMetadata) -> Result<()> {
+        let (key, etag) = (object.key.clone(), object.etag.clone());
+        if let Some(Archived { copy, .. }) = Archived::of(&object) {
+            let now = (self.options.clock)();
+            let trashed = Trashed::of(&object);
+            if trashed.as_ref().is_none_or(|trashed| trashed.until > now) {
+                let mark = Trashed { at: now, until: now, by: trashed.map(|trashed| trashed.by).unwrap_or_default() };
+                self.remark(object, |user_metadata| mark.put(user_metadata)).await?;
+            }
+            self.remove_copy(&key, &copy).await?;
+        }
+        self.inner.delete(&key, Some(&etag)).await
+    }
+
+    /// Deletes what was found, of which the key is held.
+    pub(super) async fn delete_found(&self, key: &Key, found: Found, if_match: Option<&ETag>) -> Result<()> {
+        let condition = found.condition(key, &if_match.into());
+        match found {
+            Found::Nothing | Found::Trashed(_) => Err(Error::not_found(key)),
+            Found::Object(object) => {
+                condition?.check(key, Some(&object.etag))?;
+                self.inner.delete(key, Some(&object.etag)).await
+            }
+            Found::Archived(object, _) => {
+                condition?;
+                self.destroy(object).await
+            }
+        }
     }
 
     async fn tag(&self, key: &Key, judged: &StorageMetadata, tags: Tags) -> Result<()> {
@@ -250,19 +290,30 @@ impl Layer {
         Ok(())
     }
 
-    /// Removes a copy from the archive if nothing refers to it; says whether it did.
-    async fn sweep(&self, archive: &dyn StorageProvider, copy: &StorageMetadata) -> Result<bool> {
+    /// Removes a copy from the archive if the store shows that it is needless; says whether it did.
+    async fn sweep(&self, copy: &StorageMetadata) -> Result<bool> {
         let _alone = self.archiving.write().await;
         let _guard = self.changing.lock(&copy.key).await;
-        if self.find(&copy.key).await?.copy().is_some_and(|referred| referred == copy.etag) {
-            return Ok(false);
+        let needless = match self.find(&copy.key).await? {
+            Found::Object(object) => is_needless(copy, &object),
+            // What is not there may have been lost, with all that referred to copies.
+            Found::Nothing | Found::Archived(..) | Found::Trashed(_) => false,
+        };
+        if needless {
+            self.remove_copy(&copy.key, &copy.etag).await?;
         }
-        match archive.delete(&copy.key, Some(&copy.etag)).await {
-            Ok(()) => Ok(true),
-            Err(Error::NotFound { .. } | Error::PreconditionFailed { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(needless)
     }
+}
+
+/// Whether a copy in the archive is of no use beside an object that has its bytes: it is a copy of that very write, or of an
+/// earlier one.
+fn is_needless(copy: &StorageMetadata, object: &StorageMetadata) -> bool {
+    let Some(origin) = Origin::of(copy) else { return false };
+    if origin.etag == object.etag {
+        return (copy.size, copy.checksum) == (object.size, object.checksum);
+    }
+    object.updated_at >= copy.updated_at
 }
 
 /// An error of the archive, which says nothing of the object that was judged.

@@ -351,6 +351,29 @@ async fn an_archive_that_has_another_object_there_keeps_it() {
 }
 
 #[tokio::test]
+async fn what_the_store_lost_stays_in_the_archive() {
+    let disks = Disks::new();
+    let store = disks.open();
+    let first = put(&store, "a", "first").await;
+    let stamp = Stamp::at(day(1));
+    store.store(&key("a"), Body::from("second"), StoreOptions { stamp, ..StoreOptions::default() }).await.unwrap();
+    archive(&store, "a").await.unwrap();
+
+    // The store is lost, and is made anew; then an old backup of it is restored.
+    let disks = Disks { hot: memory(), cold: disks.cold };
+    let store = disks.open();
+    assert_eq!(store.sweep_archive().await.unwrap(), 0);
+    let stamp = Stamp { etag: first.etag, updated_at: day(0), created_at: None };
+    let options = StoreOptions { stamp, ..StoreOptions::default() };
+    store.store(&key("a"), Body::from("first"), options).await.unwrap();
+    assert_eq!(store.sweep_archive().await.unwrap(), 0);
+    let refused = archive(&store, "a").await.unwrap_err();
+    assert!(refused.to_string().contains("is of a later write"), "{refused}");
+    let kept = disks.cold.retrieve(&key("a"), None).await.unwrap();
+    assert_eq!(kept.body.collect(10).await.unwrap(), "second");
+}
+
+#[tokio::test]
 async fn marks_do_not_come_from_writers() {
     let store = Disks::new().open();
     put(&store, "a", "bytes").await;
@@ -385,6 +408,16 @@ enum Doing {
     Sweep,
 }
 
+/// What every run of the policies does.
+async fn recover(store: &Ageing) {
+    for object in store.list_with_trash(&ListQuery::all()).await.unwrap().objects {
+        if Trashed::of(&object).is_some_and(|trashed| trashed.until <= day(0)) {
+            store.age(&object.key, AgeingStep::Purge { due: Some(day(0)) }).await.unwrap();
+        }
+    }
+    store.sweep_archive().await.unwrap();
+}
+
 /// Does it with an object `a` of the bytes `old`, which is in the state from which it can be done.
 async fn go(doing: Doing, store: &Ageing) -> Result<()> {
     match doing {
@@ -393,7 +426,10 @@ async fn go(doing: Doing, store: &Ageing) -> Result<()> {
         Doing::Trash => trash(store, "a").await,
         Doing::TakeOut => store.age_at(AgeingStep::TakeOut).await,
         Doing::Purge => store.age_at(AgeingStep::Purge { due: None }).await,
-        Doing::Overwrite => store.store(&key("a"), Body::from("new"), StoreOptions::default()).await.map(drop),
+        Doing::Overwrite => {
+            let options = StoreOptions { stamp: Stamp::at(day(3)), ..StoreOptions::default() };
+            store.store(&key("a"), Body::from("new"), options).await.map(drop)
+        }
         Doing::Delete => store.delete(&key("a"), None).await,
         Doing::Sweep => store.sweep_archive().await.map(drop),
     }
@@ -431,7 +467,7 @@ async fn killed_at_any_step_an_object_is_in_one_place_and_nothing_is_orphaned() 
 
                 // The next process.
                 let store = disks.open();
-                store.sweep_archive().await.unwrap();
+                recover(&store).await;
                 let hot = disks.hot.metadata(&key("a")).await;
                 let archived = hot.as_ref().ok().and_then(Archived::of);
                 assert_eq!(disks.copies().await, usize::from(archived.is_some()), "{case}: a copy is needed, or swept");
