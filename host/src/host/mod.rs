@@ -392,7 +392,12 @@ impl Host {
         let Some(store) = self.store(name.as_str()) else {
             return Err(Error::invalid_input(format!("there is no store {name}")));
         };
-        let page = store.list_data(&ListQuery { limit: 1, ..ListQuery::all() }).await?;
+        let first = ListQuery { limit: 1, ..ListQuery::all() };
+        let page = match Arc::new(store.clone()).ageing() {
+            // What is in the trash can be taken out again.
+            Some(ages) => ages.list_with_trash(&first).await?,
+            None => store.list_data(&first).await?,
+        };
         if !page.objects.is_empty() {
             return Err(Error::precondition_failed(format!("the store {name} is not empty")));
         }

@@ -14,10 +14,10 @@ pub trait AgeingStore: StorageProvider {
     /// Takes a step with the object under a key.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) if there is none that the step can be taken with;
-    /// [`Error::PreconditionFailed`](crate::Error::PreconditionFailed) if it is not the one that was judged any more;
-    /// [`Error::PermissionDenied`](crate::Error::PermissionDenied) if it is locked;
-    /// [`Error::Unsupported`](crate::Error::Unsupported) if the store has no archive; those of both stores.
+    /// [`Error::NotFound`](crate::error::Error::NotFound) if there is none that the step can be taken with;
+    /// [`Error::PreconditionFailed`](crate::error::Error::PreconditionFailed) if it is not the one that was judged any more;
+    /// [`Error::PermissionDenied`](crate::error::Error::PermissionDenied) if it is locked;
+    /// [`Error::Unsupported`](crate::error::Error::Unsupported) if the store has no archive; those of both stores.
     async fn age(&self, key: &Key, step: AgeingStep) -> Result<()>;
 
     /// A page of all objects, also of those that are in the trash.

@@ -118,3 +118,19 @@ fn a_lock_holds_against_everybody() {
     assert_eq!(get(&host, "drafts/held").0, 200);
     host.stop();
 }
+
+#[test]
+fn a_bucket_with_something_in_its_trash_is_not_empty() {
+    let bucket = "new_buckets:\n  provider_type: file\n  lifecycle:\n    rules: [{ name: all, delete_after: 1ms }]\n    trash: 7d\n";
+    let home = Home::new(&format!("{OPEN_DOORS}{bucket}"));
+    let host = home.serve();
+    assert_eq!(http::send(host.s3, "PUT", "/made", &[], b"").unwrap().status, 200);
+    assert_eq!(http::send(host.s3, "PUT", "/made/a", &[], b"bytes").unwrap().status, 200);
+    home.succeed(&["lifecycle", "apply", "made"]);
+    assert!(http::get(host.s3, "/made?list-type=2").unwrap().text().contains("<KeyCount>0</KeyCount>"));
+    let refused = http::send(host.s3, "DELETE", "/made", &[], b"").unwrap();
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    home.succeed(&["trash", "purge", "made", "--all", "--yes"]);
+    assert_eq!(http::send(host.s3, "DELETE", "/made", &[], b"").unwrap().status, 204);
+    host.stop();
+}
