@@ -1,4 +1,8 @@
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures::future;
+use tokio::sync::Barrier;
 
 use super::sample::{self, KIB, key};
 use super::trial::{foreign_etag, if_match};
@@ -7,6 +11,8 @@ use crate::provider::{Condition, ListQuery};
 
 /// How many tasks race.
 const RACERS: usize = 16;
+/// How long an upload waits for those that it races with.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 promises! {
     /// A write that is only to happen if there is no such object happens if there is none.
@@ -170,12 +176,14 @@ promises! {
     /// Of several uploads in pieces under the same condition one wins, however they interleave.
     async fn of_racing_conditional_streams_one_wins(trial) {
         let store = trial.store().await?;
+        const UPLOADS: usize = 8;
         let mut current = None;
         for size in [10, 3 * KIB, 150 * KIB, 10, 3 * KIB] {
             let condition = current.as_ref().map_or(Condition::IfAbsent, if_match);
-            let racers = (0..8).map(|racer| {
+            let gathering = Arc::new(Barrier::new(UPLOADS));
+            let racers = (0..UPLOADS as u64).map(|racer| {
                 let (store, condition, bytes) = (store.clone(), condition.clone(), sample::bytes(size, racer));
-                let body = sample::in_hesitant_pieces(&bytes, size.div_ceil(3));
+                let body = sample::in_pieces_once_all_are_read(&bytes, size.div_ceil(3), &gathering, PATIENCE);
                 tokio::spawn(async move { Ok::<_, Error>((store.put_if(&key("k")?, body, condition).await, bytes)) })
             });
             let mut winners = Vec::new();

@@ -1,5 +1,9 @@
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
+use tokio::sync::Barrier;
 
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Body, Key, Tags, UserMetadata};
@@ -64,6 +68,23 @@ pub(super) fn in_hesitant_pieces(bytes: &Bytes, piece: usize) -> Body {
         tokio::task::yield_now().await;
         piece
     }))
+}
+
+/// A body in pieces of at most `piece` bytes, the first of which comes when all bodies of the gathering are being read, or
+/// when it has waited for `patience`: a provider may take fewer uploads at once than there are.
+pub(super) fn in_pieces_once_all_are_read(
+    bytes: &Bytes,
+    piece: usize,
+    gathering: &Arc<Barrier>,
+    patience: Duration,
+) -> Body {
+    let pieces: Vec<_> = bytes.chunks(piece).map(|chunk| Ok(bytes.slice_ref(chunk))).collect();
+    let gathering = Arc::clone(gathering);
+    let gathered = async move {
+        let _ = tokio::time::timeout(patience, gathering.wait()).await;
+        stream::iter(pieces)
+    };
+    Body::stream(gathered.flatten_stream())
 }
 
 /// The bytes in pieces of random lengths, from none to `longest`.
