@@ -132,7 +132,8 @@ impl<'a> Work<'a> {
         let listing = Listing { query: ListQuery::all(), page: Vec::new().into_iter(), more: true, known };
         stream::try_unfold(listing, async |mut listing| {
             loop {
-                if let Some(object) = listing.page.next() {
+                // A snapshot also shows what the host probes the store with.
+                if let Some(object) = listing.page.find(|object| !object.key.is_reserved()) {
                     let known = listing.known.at(&object.key).await?;
                     return Ok(Some(((object, known), listing)));
                 }

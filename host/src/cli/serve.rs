@@ -81,9 +81,9 @@ impl Serve {
             caches: Arc::clone(&host) as _,
             tasks: Arc::clone(host.tasks()),
             metrics: Arc::new(move || told.monitor().render().unwrap_or_else(|error| format!("# {error}\n"))),
-            readiness: Arc::new(move || {
+            health: Arc::new(move || {
                 let host = Arc::clone(&asked);
-                async move { host.readiness().await }.boxed()
+                async move { host.health().await }.boxed()
             }),
             token,
         };

@@ -18,6 +18,7 @@ pub(super) fn check(config: &Config) -> Vec<(YamlPath, String)> {
     check.listeners();
     check.credentials();
     check.plugins();
+    check.health();
     check.stores();
     check.new_buckets();
     check.folders();
@@ -146,6 +147,17 @@ impl Check<'_> {
             if let Some(backup) = backup {
                 self.backup(path.key("backup").key("to"), name, backup);
             }
+        }
+    }
+
+    fn health(&mut self) {
+        let disk = self.config.health.disk;
+        if disk.failed_below > disk.degraded_below {
+            let message = format!(
+                "a disk is degraded before it has failed, and degraded_below is {}; choose less than that",
+                disk.degraded_below
+            );
+            self.report(YamlPath::top("health").key("disk").key("failed_below"), message);
         }
     }
 

@@ -15,6 +15,7 @@ mod entries;
 mod error;
 mod grants;
 mod graph;
+mod health;
 mod layers;
 mod lifecycle;
 mod limits;
@@ -44,6 +45,7 @@ pub use cache::{CacheConfig, EvictionPolicy};
 pub(crate) use error::nearest;
 pub use error::{ConfigError, Position, Problem};
 pub use grants::{FolderGrant, Grants, GuestPath, StateGrant};
+pub use health::{DiskConfig, HealthConfig, Percentage, Probe};
 pub use layers::{Compression, EncryptionConfig};
 pub use lifecycle::{LifecycleConfig, RuleConfig, SinceConfig};
 pub use limits::{PluginLimits, PluginRestart};
@@ -73,6 +75,9 @@ pub struct Config {
     /// The plugins, by name.
     #[serde(default, deserialize_with = "entries::deserialize")]
     pub plugins: BTreeMap<PluginName, PluginConfig>,
+    /// How the host looks after itself.
+    #[serde(default)]
+    pub health: HealthConfig,
     /// What is asked of where plugins come from.
     #[serde(default)]
     pub supply_chain: SupplyChain,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::BackupConfig;
 use super::cache::CacheConfig;
+use super::health::Probe;
 use super::layers::{Compression, EncryptionConfig};
 use super::lifecycle::LifecycleConfig;
 use super::name::PluginName;
@@ -50,6 +51,9 @@ pub struct StorageConfig {
     /// When all bytes are read and held against their checksums; absent: only when somebody asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scrub: Option<ScheduleConfig>,
+    /// How the host finds out whether it works.
+    #[serde(default)]
+    pub probe: Probe,
     /// When it is backed up, and where to; absent: only when somebody does it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupConfig>,
@@ -153,6 +157,9 @@ pub struct StoreTemplate {
     /// When all bytes are read and held against their checksums; absent: only when somebody asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scrub: Option<ScheduleConfig>,
+    /// How the host finds out whether it works.
+    #[serde(default)]
+    pub probe: Probe,
 }
 
 impl StoreTemplate {
@@ -167,12 +174,13 @@ impl StoreTemplate {
             cache: None,
             lifecycle: None,
             scrub: None,
+            probe: Probe::default(),
         }
     }
 
     /// The configuration of a store made after it.
     pub fn to_storage(&self) -> StorageConfig {
-        let Self { provider_type, durability, max_size, compression, encryption, cache, lifecycle, scrub } =
+        let Self { provider_type, durability, max_size, compression, encryption, cache, lifecycle, scrub, probe } =
             self.clone();
         StorageConfig {
             provider_type,
@@ -185,6 +193,7 @@ impl StoreTemplate {
             cache,
             lifecycle,
             scrub,
+            probe,
             backup: None,
         }
     }

@@ -16,7 +16,8 @@ impl Config {
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { data_dir, server, plugins, supply_chain, plugin_memory: _, stores, new_buckets } = self.0;
+        let Config { data_dir, server, plugins, supply_chain, plugin_memory: _, health: _, stores, new_buckets } =
+            self.0;
         writeln!(f, "data     {}", data_dir.display())?;
         let keys = match server.s3.credentials.len() {
             0 => "open to everybody on this machine".to_owned(),

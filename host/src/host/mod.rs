@@ -17,6 +17,7 @@ mod reload;
 mod scrub;
 mod tasks;
 mod usage;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use data_dir::{DataDir, RunFile};
 pub use error::HostError;
-pub use health::{HealthChecker, PartHealth, Readiness};
+pub use health::HealthChecker;
 pub use plugins::{PluginReport, PluginUse};
 pub use reload::{ReloadOutcome, ReloadReport, Reloaded};
 
@@ -37,12 +38,13 @@ use assembly::Assembly;
 use audit::AuditLog;
 use catalog::Catalog;
 use usage::UsageSampler;
+use watch::Watch;
 
-use crate::config::{Config, PluginName, StorageConfig, StorageType, StoreTemplate};
+use crate::config::{self, Config, PluginName, StorageConfig, StorageType, StoreTemplate};
 use crate::error::{Error, Result};
 use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, LifecycleManager};
-use crate::manager::StorageManager;
-use crate::monitor::StorageMonitor;
+use crate::manager::{Probe, StorageManager};
+use crate::monitor::{HealthReport, StorageMonitor};
 use crate::object::{Key, StoreName, Timestamp, now};
 use crate::plugin::{Grant, PluginRuntime};
 use crate::provider::layers::{Encryption, Rekeyed, rekey};
@@ -69,11 +71,15 @@ pub struct Host {
     scheduler: Arc<TaskScheduler>,
     audit: Arc<AuditLog>,
     plugins: Vec<PluginUse>,
-    /// All stores by name; locked to look up or to change, never over an await.
-    stores: RwLock<BTreeMap<StoreName, Store>>,
+    stores: Arc<Stores>,
+    health: Arc<HealthChecker>,
     /// Held while a store is made or removed, so that it happens one at a time.
     catalog: Mutex<Catalog>,
 }
+
+/// All stores by name; locked to look up or to change, never over an await.
+#[derive(Debug, Default)]
+struct Stores(RwLock<BTreeMap<StoreName, Store>>);
 
 #[derive(Clone, Debug)]
 struct Store {
@@ -81,6 +87,19 @@ struct Store {
     created_at: Timestamp,
     internal: bool,
     lifecycle: Option<Arc<LifecycleManager>>,
+    probe: Probe,
+}
+
+impl Stores {
+    /// The store of this name, unless it is internal.
+    fn served(&self, name: &str) -> Option<Store> {
+        self.0.read().get(name).filter(|store| !store.internal).cloned()
+    }
+
+    /// Every store, and how it is probed.
+    fn all(&self) -> Vec<(StorageManager, Probe)> {
+        self.0.read().values().map(|store| (store.manager.clone(), store.probe)).collect()
+    }
 }
 
 impl Host {
@@ -133,9 +152,21 @@ impl Host {
             let created_at = catalog.get(&name).map_or_else(now, |remembered| remembered.created_at);
             let internal = config.stores.get(&name).is_some_and(|config| config.internal);
             let lifecycle = lifecycles.remove(&name);
-            (name, Store { manager, created_at, internal, lifecycle })
+            let probe = probe_of(config.stores.get(&name).map(|config| config.probe));
+            (name, Store { manager, created_at, internal, lifecycle, probe })
         });
-        let (stores, catalog) = (RwLock::new(stores.collect()), Mutex::new(catalog));
+        let stores = Arc::new(Stores(RwLock::new(stores.collect())));
+        let parts = health::Parts {
+            stores: Arc::clone(&stores),
+            plugins: plugins.clone(),
+            tasks: Arc::downgrade(&scheduler),
+            disks: health::Disk::under(disks(&config)),
+            limits: config.health.disk.into(),
+            late: config.health.task_delay.as_duration(),
+        };
+        let health = Arc::new(HealthChecker::new(parts, &monitor)?);
+        scheduler.schedule_task(Watch::task(Arc::clone(&health), config.health.every.as_duration()))?;
+        let catalog = Mutex::new(catalog);
         let new_buckets = config.new_buckets.clone();
         Ok(Self {
             config: Mutex::new(config),
@@ -147,6 +178,7 @@ impl Host {
             audit,
             plugins,
             stores,
+            health,
             catalog,
         })
     }
@@ -167,7 +199,9 @@ impl Host {
         Self::build_provider(config, &store, progress).await?;
         let monitor = StorageMonitor::new()?;
         let runtime = Assembly::runtime(config, data_dir.path())?;
-        Assembly::new(config, data_dir.path(), &runtime, &monitor).provider(name, &store).await
+        let provider = Assembly::new(config, data_dir.path(), &runtime, &monitor).provider(name, &store).await?;
+        // A host that was killed while it probed the store left behind what only a manager hides.
+        Ok(Arc::new(StorageManager::new(name.clone(), provider, None, monitor.store(name))))
     }
 
     /// Encrypts with a store's current key what is encrypted with an old one or not at all, as [`rekey`]. No host runs on
@@ -272,12 +306,12 @@ impl Host {
 
     /// The store of this name, unless it is internal.
     pub fn store(&self, name: &str) -> Option<StorageManager> {
-        self.stores.read().get(name).filter(|store| !store.internal).map(|store| store.manager.clone())
+        self.stores.served(name).map(|store| store.manager)
     }
 
     /// What lets the objects of a store age, if they do and the store is not internal.
     pub fn lifecycle(&self, name: &str) -> Option<Arc<LifecycleManager>> {
-        self.stores.read().get(name).filter(|store| !store.internal).and_then(|store| store.lifecycle.clone())
+        self.stores.served(name).and_then(|store| store.lifecycle)
     }
 
     /// Takes a step in the ageing of an object because an operator asked for it.
@@ -335,14 +369,14 @@ impl Host {
 
     /// The stores that front doors serve, in order of name, each with the moment since when it is there.
     pub fn stores(&self) -> Vec<(StorageManager, Timestamp)> {
-        let stores = self.stores.read();
+        let stores = self.stores.0.read();
         let served = stores.values().filter(|store| !store.internal);
         served.map(|store| (store.manager.clone(), store.created_at)).collect()
     }
 
     /// All stores, in order of name, also those that no front door serves.
     pub fn all_stores(&self) -> Vec<StorageManager> {
-        self.stores.read().values().map(|store| store.manager.clone()).collect()
+        self.stores.all().into_iter().map(|(store, _)| store).collect()
     }
 
     /// Makes a store as the configuration's `new_buckets` says.
@@ -355,7 +389,7 @@ impl Host {
             return Err(Error::unsupported("no store can be made here: the configuration has no `new_buckets`"));
         };
         let mut catalog = self.catalog.lock().await;
-        if self.stores.read().contains_key(name) {
+        if self.stores.0.read().contains_key(name) {
             return Err(Error::precondition_failed(format!("there is a store {name} already")));
         }
         let config = template.to_storage();
@@ -376,7 +410,10 @@ impl Host {
             Ok::<_, HostError>((store, ages))
         };
         let (manager, lifecycle) = made.await.map_err(|error| Error::unavailable(error.to_string()))?;
-        self.stores.write().insert(name.clone(), Store { manager, created_at: now(), internal: false, lifecycle });
+        self.stores.0.write().insert(
+            name.clone(),
+            Store { manager, created_at: now(), internal: false, lifecycle, probe: probe_of(Some(config.probe)) },
+        );
         Ok(())
     }
 
@@ -405,18 +442,13 @@ impl Host {
         for kind in tasks::KINDS {
             self.scheduler.cancel_task(&tasks::name(kind, name));
         }
-        self.stores.write().remove(name);
+        self.stores.0.write().remove(name);
         Ok(())
     }
 
-    /// Asks every part how it is.
-    pub async fn readiness(&self) -> Readiness {
-        let checker = HealthChecker {
-            stores: self.stores.read().values().map(|store| store.manager.clone()).collect(),
-            plugins: self.plugins.clone(),
-            tasks: self.scheduler.status(),
-        };
-        checker.check().await
+    /// How every part is, as [`HealthChecker::check`].
+    pub async fn health(&self) -> Arc<HealthReport> {
+        self.health.check().await
     }
 
     /// Runs policies and samples figures as they are due, until `stop` is cancelled and what runs has ended.
@@ -444,6 +476,20 @@ fn lasting_store(config: &Config, name: &StoreName) -> Result<StorageConfig, Hos
         return Err(HostError::Store { store: name.clone(), error });
     }
     Ok(store)
+}
+
+fn probe_of(configured: Option<config::Probe>) -> Probe {
+    match configured.unwrap_or_default() {
+        config::Probe::Write => Probe::Write,
+        config::Probe::Read => Probe::Read,
+    }
+}
+
+/// The folders that the host keeps something in, by what that is.
+fn disks(config: &Config) -> impl Iterator<Item = (String, PathBuf)> {
+    let of_stores = config.stores.iter().filter(|(_, store)| store.provider_type == StorageType::File);
+    let of_stores = of_stores.map(|(name, store)| (name.to_string(), store.folder(name, &config.data_dir)));
+    std::iter::once(("data_dir".to_owned(), config.data_dir.clone())).chain(of_stores)
 }
 
 fn is_native(provider: &StorageType) -> bool {

@@ -130,7 +130,7 @@ impl Host {
     }
 
     fn granted(&self, config: &PluginConfig) -> Result<GrantedStores> {
-        let stores = self.stores.read();
+        let stores = self.stores.0.read();
         let granted = config.grants.stores.iter().map(|(word, name)| {
             let store = stores.get(name).ok_or_else(|| {
                 Error::invalid_input(format!("it is granted the store {name}, which is there only after a restart"))

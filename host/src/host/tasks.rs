@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::HostError;
 use super::assembly::Assembly;
 use super::backup::{self, BackUp, Folders, Target};
+use super::health::{self, IndexCheck};
 use super::scrub::{self, Scrub};
 use super::usage;
-use crate::config::{RepositoryAddress, StorageConfig};
+use crate::config::{RepositoryAddress, StorageConfig, StorageType};
 use crate::lifecycle::LifecycleManager;
 use crate::object::StoreName;
 use crate::scheduler::TaskScheduler;
@@ -15,7 +16,7 @@ use crate::scheduler::TaskScheduler;
 /// The kind of the tasks that ask policies.
 pub(super) const LIFECYCLE: &str = "lifecycle";
 /// The kinds of all tasks.
-pub(super) const KINDS: [&str; 4] = [LIFECYCLE, scrub::KIND, backup::KIND, usage::KIND];
+pub(super) const KINDS: [&str; 5] = [LIFECYCLE, health::INDEX_KIND, scrub::KIND, backup::KIND, usage::KIND];
 
 /// What the task is called that does this to a store.
 pub(super) fn name(kind: &str, store: &StoreName) -> String {
@@ -34,6 +35,9 @@ pub(super) async fn schedule(
     if let (Some(config), Some(manager)) = (&config.lifecycle, lifecycle) {
         let schedule = config.schedule();
         scheduler.schedule_task(schedule.task(self::name(LIFECYCLE, name), LIFECYCLE, manager.clone()))?;
+    }
+    if config.provider_type == StorageType::File {
+        scheduler.schedule_task(IndexCheck::task(assembly.store(name).await?))?;
     }
     if let Some(schedule) = &config.scrub {
         scheduler.schedule_task(Scrub::task(assembly.store(name).await?, schedule))?;

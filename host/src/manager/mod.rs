@@ -3,6 +3,7 @@
 mod coherence;
 mod completion;
 mod flight;
+mod probe;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ use crate::monitor::{Operation, StoreMonitor};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata, StoreName};
 use crate::provider::layers::missing_layer;
 use crate::provider::{CheckReport, ListQuery, Page, StorageProvider, StoreOptions, Usage, Watch};
+
+pub use probe::Probe;
 
 use coherence::{Coherence, Load, Lookup};
 use completion::Completion;
@@ -80,6 +83,7 @@ impl StorageManager {
     /// # Errors
     /// Those of the provider.
     pub async fn store_data(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
+        refuse_reserved(key)?;
         let (owned, key, cut_off) = (Arc::clone(&self.0), key.clone(), CancellationToken::new());
         let body = completion::until(&cut_off, body);
         let change = async move {
@@ -112,6 +116,7 @@ impl StorageManager {
         if let Some(cached) = coherence.cache().get(key) {
             return self.0.answer(key, cached, range);
         }
+        hide_reserved(key)?;
         if range.is_some() {
             return coherence.ask(key, self.0.retrieve(key, range)).await;
         }
@@ -142,6 +147,7 @@ impl StorageManager {
     /// # Errors
     /// Those of the provider.
     pub async fn delete_data(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
+        hide_reserved(key)?;
         let (owned, key, if_match) = (Arc::clone(&self.0), key.clone(), if_match.cloned());
         let change = async move {
             let _write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
@@ -157,7 +163,11 @@ impl StorageManager {
     /// # Errors
     /// Those of the provider.
     pub async fn list_data(&self, query: &ListQuery) -> Result<Page> {
-        self.0.call(Operation::List, self.0.provider.list(query)).await
+        let mut page = self.0.call(Operation::List, self.0.provider.list(query)).await?;
+        if let Some(behind) = probe::hide(&mut page, query) {
+            page = self.0.call(Operation::List, self.0.provider.list(&behind)).await?;
+        }
+        Ok(page)
     }
 
     /// Returns an object's metadata, as [`StorageProvider::metadata`]; from the cache, if the object is there.
@@ -165,6 +175,7 @@ impl StorageManager {
     /// # Errors
     /// Those of the provider.
     pub async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
+        hide_reserved(key)?;
         let Some(coherence) = &self.0.coherence else { return self.0.metadata(key).await };
         match coherence.cache().peek(key) {
             Some(Cached::Entry(entry)) => Ok(StorageMetadata::clone(&entry.metadata)),
@@ -195,6 +206,7 @@ impl StorageManager {
         changes: AttributeChanges,
         if_match: Option<&ETag>,
     ) -> Result<StorageMetadata> {
+        hide_reserved(key)?;
         let (owned, key, if_match) = (Arc::clone(&self.0), key.clone(), if_match.cloned());
         let change = async move {
             let mut write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
@@ -217,6 +229,7 @@ impl StorageManager {
     /// # Errors
     /// Those of the provider; [`Error::Unsupported`] if its objects do not age.
     pub async fn age_data(&self, key: &Key, step: AgeingStep) -> Result<()> {
+        hide_reserved(key)?;
         let (owned, key) = (Arc::clone(&self.0), key.clone());
         let change = async move {
             let _write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
@@ -253,6 +266,7 @@ impl Owned {
 
     /// Retrieves from the provider, beside the cache.
     async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
+        hide_reserved(key)?;
         let object = self.call(Operation::Retrieve, self.fetch(key, range)).await?;
         Ok(self.record_read(object))
     }
@@ -321,6 +335,21 @@ impl Owned {
     }
 }
 
+/// Nobody stores what the host probes with.
+fn refuse_reserved(key: &Key) -> Result<()> {
+    if key.is_reserved() {
+        return Err(Error::invalid_input(format!(
+            "\u{2018}{key}\u{2019} is the key that the host probes its stores with; choose another"
+        )));
+    }
+    Ok(())
+}
+
+/// What the host probes with is not there for anybody else.
+fn hide_reserved(key: &Key) -> Result<()> {
+    if key.is_reserved() { Err(Error::not_found(key)) } else { Ok(()) }
+}
+
 /// Whether an operator would want to know of the error, whoever asked and whatever for.
 fn is_trouble(error: &Error) -> bool {
     use Error::{Corrupt, Exhausted, Internal, PermissionDenied, Timeout, Unavailable};
@@ -369,6 +398,10 @@ impl StorageProvider for StorageManager {
         self.0.provider.check(watch).await
     }
 
+    async fn check_index(&self) -> Result<()> {
+        self.0.provider.check_index().await
+    }
+
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
         self.0.provider.snapshot().await
     }
@@ -386,8 +419,12 @@ impl AgeingStore for StorageManager {
     }
 
     async fn list_with_trash(&self, query: &ListQuery) -> Result<Page> {
-        let list = async { self.0.ageing()?.list_with_trash(query).await };
-        self.0.call(Operation::List, list).await
+        let ages = self.0.ageing()?;
+        let mut page = self.0.call(Operation::List, ages.list_with_trash(query)).await?;
+        if let Some(behind) = probe::hide(&mut page, query) {
+            page = self.0.call(Operation::List, ages.list_with_trash(&behind)).await?;
+        }
+        Ok(page)
     }
 
     async fn sweep_archive(&self) -> Result<u64> {

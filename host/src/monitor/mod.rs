@@ -1,6 +1,7 @@
 //! What the stores do, counted, for people and for Prometheus. `host/docs/metrics.md` lists every metric.
 
 mod collector;
+mod health;
 mod metrics;
 mod operation;
 mod store;
@@ -9,11 +10,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use prometheus::{HistogramOpts, HistogramVec, Registry, TextEncoder};
+use prometheus::{HistogramOpts, HistogramVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::error::{Error, Result};
 use crate::object::StoreName;
 
+pub use health::{HealthCheck, HealthReport, HealthState};
 pub use metrics::StorageMetrics;
 pub use operation::Operation;
 pub use store::{Health, StoreMonitor};
@@ -66,6 +68,20 @@ impl StorageMonitor {
     /// Where others register metrics of their own. Labels must be bounded: never a key.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// The metric of what health checks find: 0 for healthy, 1 for degraded, 2 for failed, by check.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it is there already.
+    pub fn health_gauge(&self) -> Result<IntGaugeVec> {
+        let options = Opts::new(
+            "larder_health_state",
+            "What a health check found when it was last made: 0 healthy, 1 degraded, 2 failed.",
+        );
+        let gauge = IntGaugeVec::new(options, &["check"]).map_err(conflict)?;
+        self.registry.register(Box::new(gauge.clone())).map_err(conflict)?;
+        Ok(gauge)
     }
 
     /// The figures of every store, by name.

@@ -14,6 +14,9 @@ impl Key {
     /// The longest key, in bytes.
     pub const MAX_LEN: usize = 1024;
 
+    /// The one key of each store that is not its users': a host writes, reads and deletes it to see whether that works.
+    pub const HEALTH_PROBE: &str = ".larder/health-probe";
+
     /// Takes `text` as a key.
     ///
     /// # Errors
@@ -40,6 +43,11 @@ impl Key {
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is the host's own, [`Key::HEALTH_PROBE`].
+    pub fn is_reserved(&self) -> bool {
+        self.0.as_ref() == Self::HEALTH_PROBE
     }
 
     /// The key as text, shared.

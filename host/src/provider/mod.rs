@@ -107,6 +107,15 @@ pub trait StorageProvider: fmt::Debug + Send + Sync + 'static {
         finding::read_all(self, &*watch).await
     }
 
+    /// Looks through the index that a provider keeps of its objects, if it keeps one, without reading the objects. Changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it is damaged; those of the provider being out of reach.
+    async fn check_index(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// What there is at this moment, of all objects at once, whatever changes later: a provider that can only be read. It
     /// shows objects as they are stored: within layers, what the layers have written, which is read through the same
     /// layers around it.

@@ -1,5 +1,6 @@
 //! The admin listener: metrics, health, plugins, caches, tasks, and the object API.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,12 +8,11 @@ use axum::Json;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::future::BoxFuture;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::caches::{self, Caches};
@@ -21,7 +21,8 @@ use super::plugins::{self, Plugins};
 use super::stores::Stores;
 use super::tasks;
 use crate::error::Error;
-use crate::host::Readiness;
+use crate::monitor::{HealthReport, HealthState};
+use crate::object::now;
 use crate::scheduler::TaskScheduler;
 
 /// What the admin listener shows, and who may use its object API.
@@ -38,7 +39,7 @@ pub struct AdminOptions {
     /// The metrics, in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Asks each part of the host how it is.
-    pub readiness: Arc<dyn Fn() -> BoxFuture<'static, Readiness> + Send + Sync>,
+    pub health: Arc<dyn Fn() -> BoxFuture<'static, Arc<HealthReport>> + Send + Sync>,
     /// What requests under `/v1` must bear (`Authorization: Bearer …`).
     pub token: String,
 }
@@ -49,8 +50,8 @@ impl fmt::Debug for AdminOptions {
     }
 }
 
-/// The routes of the admin listener: `/metrics`, `/healthz` (the process answers), `/readyz` (200 if every part works,
-/// else 503, with the state of each as JSON), and the object API, the plugins, the caches and the tasks under
+/// The routes of the admin listener: `/metrics`, `/healthz` (the process answers), `/readyz` (503 if a part has failed, with
+/// the state of each as [`HealthReport`]), and the object API, the plugins, the caches and the tasks under
 /// `/v1`, which ask for the token.
 pub(super) fn routes(options: AdminOptions) -> Router {
     // Digests are compared, so that the time it takes says nothing about how much of a token was right.
@@ -61,7 +62,7 @@ pub(super) fn routes(options: AdminOptions) -> Router {
         .merge(tasks::routes(Arc::clone(&options.tasks)));
     let api = api.route_layer(from_fn_with_state(expected, require_token));
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(options)
@@ -76,17 +77,23 @@ async fn metrics(State(options): State<AdminOptions>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (options.metrics)())
 }
 
+/// That the process answers is all that it says.
+async fn healthz() -> impl IntoResponse {
+    told(&HealthReport::new(now(), BTreeMap::new()))
+}
+
 async fn readyz(State(options): State<AdminOptions>) -> impl IntoResponse {
-    #[derive(Serialize)]
-    struct Report {
-        ready: bool,
-        #[serde(flatten)]
-        parts: Readiness,
-    }
-    let parts = (options.readiness)().await;
-    let ready = parts.is_ready();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Report { ready, parts }))
+    told(&*(options.health)().await)
+}
+
+fn told(report: &HealthReport) -> impl IntoResponse + use<> {
+    let failed = report.state == HealthState::Failed;
+    let status = if failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (
+        status,
+        [(CONTENT_TYPE, HealthReport::MEDIA_TYPE), (CACHE_CONTROL, "no-store")],
+        Json(report).into_response().into_body(),
+    )
 }
 
 async fn require_token(State(expected): State<Arc<[u8]>>, request: Request, next: Next) -> Response {

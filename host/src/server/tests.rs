@@ -14,10 +14,10 @@ use super::*;
 use crate::cache::{CacheConfig, CacheManager, EvictionPolicy};
 use crate::client::{Invalidation, RemoteHost};
 use crate::contract::{self, Options, Part, provider::Subject};
-use crate::host::{PartHealth, PluginReport, Readiness, ReloadReport};
+use crate::host::{PluginReport, ReloadReport};
 use crate::lifecycle::{AgeingStep, LifecycleManager};
 use crate::manager::StorageManager;
-use crate::monitor::StorageMonitor;
+use crate::monitor::{HealthCheck, HealthReport, HealthState, StorageMonitor};
 use crate::object::{Body, Key, StoreName, Timestamp, now};
 use crate::provider::memory::MemoryStorageProvider;
 use crate::provider::{StorageProvider, StoreOptions};
@@ -156,9 +156,18 @@ async fn start(credentials: Vec<Credential>) -> Running {
         caches: Arc::<TwoStores>::clone(&caches),
         tasks: tasks(&stop),
         metrics: Arc::new(|| "larder_up 1\n".to_owned()),
-        readiness: Arc::new(|| {
-            let part = PartHealth { name: "documents".into(), ready: false, message: Some("asleep".into()) };
-            async { Readiness { stores: vec![part], plugins: vec![] } }.boxed()
+        health: Arc::new(|| {
+            let check = HealthCheck {
+                state: HealthState::Failed,
+                component_type: "datastore".into(),
+                component_id: None,
+                observed_value: None,
+                observed_unit: None,
+                output: Some("asleep".into()),
+                time: now(),
+            };
+            let checks = BTreeMap::from([("store:documents".to_owned(), vec![check])]);
+            async { Arc::new(HealthReport::new(now(), checks)) }.boxed()
         }),
         token: "the-token".into(),
     };
@@ -220,7 +229,8 @@ async fn the_admin_listener_tells_how_the_host_is() {
     assert!(get(running.admin, "/healthz", "").await.starts_with("HTTP/1.1 200"));
     assert!(get(running.admin, "/metrics", "").await.ends_with("larder_up 1\n"));
     let ready = get(running.admin, "/readyz", "").await;
-    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains(r#""message":"asleep""#), "{ready}");
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains(r#""output":"asleep""#), "{ready}");
+    assert!(ready.contains("content-type: application/health+json") && ready.contains(r#""status":"fail""#), "{ready}");
 }
 
 #[tokio::test]

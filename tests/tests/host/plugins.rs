@@ -142,7 +142,7 @@ stores:
     says(&home.succeed(&["plugin", "list"]), &["zoo", "cage", "quarantined since", "wasm `unreachable`"]);
     let readiness = http::get(host.admin, "/readyz").unwrap();
     assert_eq!(readiness.status, 503);
-    says(&readiness.text(), &["zoo for cage", "quarantined since"]);
+    says(&readiness.text(), &["plugin:zoo", "\"componentId\":\"cage\"", "quarantined since"]);
     let metrics = http::get(host.admin, "/metrics").unwrap().text();
     says(
         &metrics,

@@ -234,6 +234,20 @@ impl StorageProvider for FileStorageProvider {
         let snapshot = self.take_snapshot().await?;
         blocking(move || snapshot.check(&*watch)).await
     }
+
+    async fn check_index(&self) -> Result<()> {
+        let index = self.layout.index();
+        match &*self.readers.read(index::damage).await? {
+            [] => Ok(()),
+            [first, more @ ..] => {
+                let more = if more.is_empty() { String::new() } else { format!(", and {} more", more.len()) };
+                Err(Error::corrupt(format!(
+                    "the index \u{2018}{}\u{2019}: {first}{more}; stop the host, and see `larder store check`",
+                    index.display()
+                )))
+            }
+        }
+    }
 }
 
 impl fmt::Debug for FileStorageProvider {

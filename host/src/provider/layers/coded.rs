@@ -292,6 +292,10 @@ impl<C: Codec> StorageProvider for Coded<C> {
         self.inner.check(watch).await
     }
 
+    async fn check_index(&self) -> Result<()> {
+        self.inner.check_index().await
+    }
+
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
         self.inner.snapshot().await
     }

@@ -281,6 +281,10 @@ impl StorageProvider for Quota {
         self.inner.check(watch).await
     }
 
+    async fn check_index(&self) -> Result<()> {
+        self.inner.check_index().await
+    }
+
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
         self.inner.snapshot().await
     }

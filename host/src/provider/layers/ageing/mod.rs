@@ -185,6 +185,10 @@ impl StorageProvider for Ageing {
         self.0.inner.check(watch).await
     }
 
+    async fn check_index(&self) -> Result<()> {
+        self.0.inner.check_index().await
+    }
+
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
         self.0.inner.snapshot().await
     }
