@@ -3,17 +3,18 @@
 //!
 //! Modules stand on floors, and each knows only those below it:
 //!
-//! 1. nouns: [`object`], [`error`]
+//! 1. nouns: [`object`], [`error`], [`events`]
 //! 2. the three seams: [`provider::StorageProvider`], [`cache::EvictionStrategy`], [`lifecycle::LifecyclePolicy`]
 //! 3. what stands behind a seam: [`provider::file`], [`provider::memory`], the strategies of [`cache`], and [`plugin`];
 //!    what all of it is held to: [`contract`]; and where components come from: [`oci`], [`cosign`]
 //! 4. owners: [`manager::StorageManager`], [`lifecycle::LifecycleManager`], [`scheduler::TaskScheduler`],
-//!    [`monitor::StorageMonitor`]
+//!    [`monitor::StorageMonitor`], [`alerts::AlertManager`], [`webhook::Webhook`]
 //! 5. the host: [`host::Host`] makes the owners that a [`config::Config`] describes
 //!    [`simulate`] replays requests on caches, and [`backup`] keeps what stores held, beside all that
 //! 6. front doors: [`server`] (S3 and the admin listener), [`client`], [`cli`]
 #![deny(missing_docs)]
 
+pub mod alerts;
 pub mod backup;
 pub mod cache;
 pub mod cli;
@@ -23,6 +24,7 @@ pub mod contract;
 pub mod cosign;
 mod counter;
 pub mod error;
+pub mod events;
 pub mod host;
 pub mod lifecycle;
 pub mod manager;
@@ -37,4 +39,5 @@ mod replace_file;
 pub mod scheduler;
 pub mod server;
 pub mod simulate;
+pub mod webhook;
 mod wire;

@@ -56,6 +56,12 @@ impl Random {
     }
 }
 
+/// A number of at least 0 and below 1 that nobody can tell before, for what must not happen everywhere at once. Without a
+/// source of randomness it is a half.
+pub(crate) fn chance() -> f64 {
+    getrandom::u32().map_or(0.5, |number| f64::from(number) / (f64::from(u32::MAX) + 1.0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 //! host that runs on it.
 
 mod address;
+mod alert;
 mod archive;
 mod backup;
 mod cache;
@@ -13,9 +14,11 @@ mod config;
 mod content;
 mod context;
 mod copy;
+mod events;
 mod export;
 mod failure;
 mod get;
+mod health;
 mod lifecycle;
 mod list;
 mod logging;
@@ -147,6 +150,9 @@ enum Command {
     Plugin(plugin::PluginCommand),
     Cache(cache::CacheCommand),
     Task(task::TaskCommand),
+    Health(health::Health),
+    Alert(alert::AlertCommand),
+    Events(events::Events),
     Config(config::ConfigCommand),
     Completions(completions::Completions),
 }
@@ -171,6 +177,9 @@ impl Command {
             Self::Plugin(plugin) => plugin.run(context).await,
             Self::Cache(cache) => cache.run(context).await,
             Self::Task(task) => task.run(context).await,
+            Self::Health(health) => health.run(context).await,
+            Self::Alert(alert) => alert.run(context).await,
+            Self::Events(events) => events.run(context).await,
             Self::Config(config) => config.run(context),
             Self::Completions(completions) => completions.run(context),
         }

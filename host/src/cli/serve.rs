@@ -85,6 +85,8 @@ impl Serve {
                 let host = Arc::clone(&asked);
                 async move { host.health().await }.boxed()
             }),
+            alerts: Arc::clone(host.alerts()),
+            events: host.events().clone(),
             token,
         };
         let (served, (), ()) = tokio::join!(

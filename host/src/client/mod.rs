@@ -4,6 +4,7 @@ mod objects;
 mod snapshot;
 mod store;
 mod tasks;
+mod watching;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -31,6 +32,7 @@ use crate::wire::{CacheBody, ErrorBody, InvalidatedBody, StoreEntry};
 
 use self::objects::RemoteObjects;
 pub use self::store::RemoteStorageProvider;
+pub use self::watching::RemoteEvents;
 
 /// The largest answer without an object in it: a page of 1000 objects with all attributes at their limits stays below.
 const MAX_ANSWER: usize = 512 * 1024 * 1024;

@@ -8,6 +8,7 @@
 //! # }
 //! ```
 
+mod alerts;
 mod backup;
 mod cache;
 mod check;
@@ -32,6 +33,8 @@ mod size;
 mod store;
 mod summary;
 mod supply_chain;
+mod url;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -40,6 +43,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use alerts::{AlertRuleConfig, AlertmanagerConfig, AlertsConfig, TroubleState};
 pub use backup::{BackupConfig, RepositoryAddress};
 pub use cache::{CacheConfig, EvictionPolicy};
 pub(crate) use error::nearest;
@@ -49,7 +53,7 @@ pub use health::{DiskConfig, HealthConfig, Percentage, Probe};
 pub use layers::{Compression, EncryptionConfig};
 pub use lifecycle::{LifecycleConfig, RuleConfig, SinceConfig};
 pub use limits::{PluginLimits, PluginRestart};
-pub use name::{AccessKey, GrantName, PluginName, Region, VariableName};
+pub use name::{AccessKey, AlertName, GrantName, PluginName, Region, VariableName, WebhookName};
 pub use period::Period;
 pub use plugin::{ComponentSource, Cosign, PluginConfig, PluginMode, Verify};
 pub use schedule::{ScheduleConfig, Start, TimeZone};
@@ -59,6 +63,8 @@ pub use size::Size;
 pub use store::{StorageConfig, StorageType, StoreTemplate};
 pub use summary::Summary;
 pub use supply_chain::SupplyChain;
+pub use url::Url;
+pub use webhook::WebhookConfig;
 
 use crate::object::StoreName;
 
@@ -78,6 +84,12 @@ pub struct Config {
     /// How the host looks after itself.
     #[serde(default)]
     pub health: HealthConfig,
+    /// What needs a person, and who is told of it.
+    #[serde(default)]
+    pub alerts: AlertsConfig,
+    /// Who is told of what happens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookConfig>,
     /// What is asked of where plugins come from.
     #[serde(default)]
     pub supply_chain: SupplyChain,
@@ -192,6 +204,12 @@ impl Config {
         let of_template = config.new_buckets.iter_mut().map(|template| &mut template.encryption);
         for encryption in of_stores.chain(of_template).flatten() {
             encryption.rebase(data);
+        }
+        let of_webhooks =
+            config.webhooks.iter_mut().flat_map(|webhook| [&mut webhook.secret, &mut webhook.authorization]);
+        let of_alertmanagers = config.alerts.alertmanagers.iter_mut().map(|to| &mut to.authorization);
+        for secret in of_webhooks.chain(of_alertmanagers).flatten() {
+            secret.rebase(data);
         }
         for backup in config.stores.values_mut().filter_map(|store| store.backup.as_mut()) {
             backup.to.rebase(data);

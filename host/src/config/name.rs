@@ -63,6 +63,22 @@ name! {
 }
 
 name! {
+    /// The name of an alert: 1 to 63 lower-case letters, digits and inner hyphens.
+    AlertName,
+    expected: "the name of an alert: 1 to 63 lower-case letters, digits and inner hyphens",
+    pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+    fits: |text| hyphenated(text, 63)
+}
+
+name! {
+    /// The name of a webhook: 1 to 63 lower-case letters, digits and inner hyphens.
+    WebhookName,
+    expected: "the name of a webhook: 1 to 63 lower-case letters, digits and inner hyphens",
+    pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+    fits: |text| hyphenated(text, 63)
+}
+
+name! {
     /// The word that a plugin knows a granted thing by: 1 to 63 lower-case letters, digits and inner hyphens.
     GrantName,
     expected: "the word that a plugin knows a grant by: 1 to 63 lower-case letters, digits and inner hyphens",

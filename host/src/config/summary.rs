@@ -16,8 +16,18 @@ impl Config {
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { data_dir, server, plugins, supply_chain, plugin_memory: _, health: _, stores, new_buckets } =
-            self.0;
+        let Config {
+            data_dir,
+            server,
+            plugins,
+            supply_chain,
+            plugin_memory: _,
+            health: _,
+            alerts,
+            webhooks,
+            stores,
+            new_buckets,
+        } = self.0;
         writeln!(f, "data     {}", data_dir.display())?;
         let keys = match server.s3.credentials.len() {
             0 => "open to everybody on this machine".to_owned(),
@@ -52,6 +62,13 @@ impl fmt::Display for Summary<'_> {
                 write!(f, "{}", store.provider_type)?;
             }
             describe(f, store)?;
+        }
+        for alertmanager in &alerts.alertmanagers {
+            writeln!(f, "alerts   to the Alertmanager at {}", alertmanager.url)?;
+        }
+        for webhook in webhooks {
+            let of = if webhook.types.is_empty() { "all".to_owned() } else { webhook.types.join(", ") };
+            writeln!(f, "webhook  {}: events to {}, {of}", webhook.name, webhook.url)?;
         }
         if let Some(template) = new_buckets {
             write!(f, "buckets  {}", template.provider_type)?;

@@ -102,7 +102,7 @@ fn a_parse_error_says_where_and_what_would_do() {
         ),
         (
             "compression: zstd\n",
-            "larder.yaml:1:1: unknown key `compression`; known here: data_dir, server, plugins, health, supply_chain, \
+            "larder.yaml:1:1: unknown key `compression`; known here: data_dir, server, plugins, health, alerts, webhooks, supply_chain, \
              plugin_memory, stores, new_buckets",
         ),
         (

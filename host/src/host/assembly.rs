@@ -17,6 +17,7 @@ use crate::config::{
     ComponentSource, Config, EvictionPolicy, LifecycleConfig, PluginMode, PluginName, StorageConfig, StorageType,
 };
 use crate::error::Error;
+use crate::events::EventStream;
 use crate::lifecycle::{LifecyclePolicy, Rule};
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
@@ -36,6 +37,7 @@ pub(super) struct Assembly<'a> {
     data_dir: &'a Path,
     runtime: &'a PluginRuntime,
     monitor: &'a StorageMonitor,
+    events: EventStream,
     pub(super) stores: BTreeMap<StoreName, StorageManager>,
     pub(super) plugins: Vec<PluginUse>,
 }
@@ -47,7 +49,13 @@ impl<'a> Assembly<'a> {
         runtime: &'a PluginRuntime,
         monitor: &'a StorageMonitor,
     ) -> Self {
-        Self { config, data_dir, runtime, monitor, stores: BTreeMap::new(), plugins: Vec::new() }
+        let events = EventStream::default();
+        Self { config, data_dir, runtime, monitor, events, stores: BTreeMap::new(), plugins: Vec::new() }
+    }
+
+    /// Has the stores tell these events of what changes.
+    pub(super) fn with_events(self, events: &EventStream) -> Self {
+        Self { events: events.clone(), ..self }
     }
 
     /// A plugin runtime that keeps compiled code in the data folder.
@@ -108,7 +116,8 @@ impl<'a> Assembly<'a> {
             Some(cache) => Some(self.cache(name, cache).await?),
             None => None,
         };
-        Ok(StorageManager::new(name.clone(), provider, cache, self.monitor.store(name)))
+        let (monitor, events) = (self.monitor.store(name), self.events.clone());
+        Ok(StorageManager::with_events(name.clone(), provider, cache, monitor, events))
     }
 
     /// Where the objects of a store live, within their layers.

@@ -8,7 +8,8 @@ use std::thread::{self, JoinHandle};
 use async_trait::async_trait;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::HostError;
+use super::{HostError, OPERATOR};
+use crate::events::{Event, EventStream, EventType};
 use crate::lifecycle::{Audit, AuditRecord};
 
 /// The log, in the data folder.
@@ -26,6 +27,8 @@ pub(super) struct AuditLog {
     /// There until it is dropped.
     records: Option<Sender<AuditRecord>>,
     writer: Option<JoinHandle<()>>,
+    /// Told of what policies decided.
+    events: EventStream,
 }
 
 impl AuditLog {
@@ -33,7 +36,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// [`HostError::DataDir`] if it can not be written.
-    pub(super) fn open(data_dir: &Path) -> Result<Self, HostError> {
+    pub(super) fn open(data_dir: &Path, events: EventStream) -> Result<Self, HostError> {
         let path = data_dir.join(FILE);
         let hint = "let the user that larder runs as write there";
         let failed = |error| HostError::DataDir { path: path.clone(), error, hint };
@@ -41,7 +44,7 @@ impl AuditLog {
         let (records, waiting) = mpsc::channel(WAITING);
         let thread = thread::Builder::new().name("larder-audit".into());
         let writer = thread.spawn(move || writer.run(waiting)).map_err(failed)?;
-        Ok(Self { records: Some(records), writer: Some(writer) })
+        Ok(Self { records: Some(records), writer: Some(writer), events })
     }
 }
 
@@ -59,6 +62,14 @@ impl Drop for AuditLog {
 #[async_trait]
 impl Audit for AuditLog {
     async fn record(&self, record: AuditRecord) {
+        if record.by != OPERATOR {
+            self.events.publish(|| Event {
+                kind: EventType::PolicyDecided,
+                store: Some(record.store.clone()),
+                subject: Some(record.key.to_string()),
+                data: serde_json::to_value(&record).unwrap_or_default(),
+            });
+        }
         if let Some(records) = &self.records
             && let Err(error) = records.send(record).await
         {

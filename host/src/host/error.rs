@@ -31,6 +31,9 @@ pub enum HostError {
         /// The folder.
         path: PathBuf,
     },
+    /// Somebody can not be told of alerts or events.
+    #[error("nobody can be told of alerts or events: {0}")]
+    Notifying(Error),
     /// The plugins that are built from source can not be.
     #[error(transparent)]
     Build(#[from] BuildError),

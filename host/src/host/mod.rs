@@ -12,6 +12,7 @@ mod data_dir;
 mod error;
 mod health;
 mod lifecycle;
+mod notifying;
 mod plugins;
 mod reload;
 mod scrub;
@@ -37,11 +38,14 @@ pub use reload::{ReloadOutcome, ReloadReport, Reloaded};
 use assembly::Assembly;
 use audit::AuditLog;
 use catalog::Catalog;
+use notifying::Notifying;
 use usage::UsageSampler;
 use watch::Watch;
 
+use crate::alerts::AlertManager;
 use crate::config::{self, Config, PluginName, StorageConfig, StorageType, StoreTemplate};
 use crate::error::{Error, Result};
+use crate::events::EventStream;
 use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, LifecycleManager};
 use crate::manager::{Probe, StorageManager};
 use crate::monitor::{HealthReport, StorageMonitor};
@@ -73,6 +77,10 @@ pub struct Host {
     plugins: Vec<PluginUse>,
     stores: Arc<Stores>,
     health: Arc<HealthChecker>,
+    events: EventStream,
+    alerts: Arc<AlertManager>,
+    /// There until it runs.
+    notifying: Mutex<Option<Notifying>>,
     /// Held while a store is made or removed, so that it happens one at a time.
     catalog: Mutex<Catalog>,
 }
@@ -121,7 +129,8 @@ impl Host {
 
         let runtime = Assembly::runtime(&config, data_dir.path())?;
         runtime.register(monitor.registry()).map_err(HostError::Runtime)?;
-        let mut assembly = Assembly::new(&config, data_dir.path(), &runtime, &monitor);
+        let events = EventStream::default();
+        let mut assembly = Assembly::new(&config, data_dir.path(), &runtime, &monitor).with_events(&events);
         for name in config.stores.keys() {
             assembly.store(name).await?;
         }
@@ -131,7 +140,7 @@ impl Host {
             let store = assembly.make(&name, &client_store(&config)).await?;
             assembly.stores.insert(name, store);
         }
-        let audit = Arc::new(AuditLog::open(data_dir.path())?);
+        let audit = Arc::new(AuditLog::open(data_dir.path(), events.clone())?);
         let folders = backup::Folders::default();
         let mut lifecycles = BTreeMap::new();
         for (name, store) in &config.stores {
@@ -165,7 +174,9 @@ impl Host {
             late: config.health.task_delay.as_duration(),
         };
         let health = Arc::new(HealthChecker::new(parts, &monitor)?);
-        scheduler.schedule_task(Watch::task(Arc::clone(&health), config.health.every.as_duration()))?;
+        let notifying = Notifying::new(&config, &data_dir, &monitor, &events)?;
+        let watch = Watch::new(Arc::clone(&health), Arc::clone(&notifying.alerts), monitor.clone());
+        scheduler.schedule_task(watch.task(config.health.every.as_duration()))?;
         let catalog = Mutex::new(catalog);
         let new_buckets = config.new_buckets.clone();
         Ok(Self {
@@ -179,6 +190,9 @@ impl Host {
             plugins,
             stores,
             health,
+            events,
+            alerts: Arc::clone(&notifying.alerts),
+            notifying: Mutex::new(Some(notifying)),
             catalog,
         })
     }
@@ -332,7 +346,7 @@ impl Host {
     /// # Errors
     /// [`HostError::DataDir`] if it can not be written.
     pub fn audit_log(data_dir: &DataDir) -> Result<Arc<dyn Audit>, HostError> {
-        Ok(Arc::new(AuditLog::open(data_dir.path())?))
+        Ok(Arc::new(AuditLog::open(data_dir.path(), EventStream::default())?))
     }
 
     /// The policies that the configuration names for a store, ready to be asked about the objects of `store`; with `only`,
@@ -395,7 +409,8 @@ impl Host {
         let config = template.to_storage();
         let made = async {
             let at_work = self.config.lock().await.clone();
-            let mut assembly = Assembly::new(&at_work, self.data_dir.path(), &self.runtime, &self.monitor);
+            let mut assembly =
+                Assembly::new(&at_work, self.data_dir.path(), &self.runtime, &self.monitor).with_events(&self.events);
             let store = assembly.make(name, &config).await?;
             assembly.stores.insert(name.clone(), store.clone());
             let mut ages = None;
@@ -451,9 +466,32 @@ impl Host {
         self.health.check().await
     }
 
-    /// Runs policies and samples figures as they are due, until `stop` is cancelled and what runs has ended.
+    /// What happens in this host.
+    pub fn events(&self) -> &EventStream {
+        &self.events
+    }
+
+    /// What needs a person.
+    pub fn alerts(&self) -> &Arc<AlertManager> {
+        &self.alerts
+    }
+
+    /// Runs policies and samples figures as they are due, and tells others of alerts and events, until `stop` is cancelled
+    /// and what runs has ended.
     pub async fn run_tasks(&self, stop: CancellationToken) {
-        self.scheduler.execute_tasks(stop, GRACE).await;
+        let notifying = self.notifying.lock().await.take();
+        // What tasks still do at the end is told too.
+        let ended = CancellationToken::new();
+        let tasks = async {
+            self.scheduler.execute_tasks(stop, GRACE).await;
+            ended.cancel();
+        };
+        match notifying {
+            Some(notifying) => {
+                tokio::join!(tasks, notifying.run(ended.clone()));
+            }
+            None => tasks.await,
+        }
     }
 }
 

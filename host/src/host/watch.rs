@@ -1,35 +1,45 @@
-//! Looks now and then how the host is.
+//! Looks now and then how the host is, and whether somebody has to know.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use super::HealthChecker;
+use crate::alerts::AlertManager;
 use crate::error::Result;
+use crate::monitor::StorageMonitor;
 use crate::object::Timestamp;
 use crate::scheduler::{Memory, Schedule, ScheduledTask, TaskExecutor};
 
 const KIND: &str = "health";
 
-/// Has the parts of a host looked at, so that metrics tell of them.
+/// Has the parts of a host looked at, and the rules of alerts asked.
 #[derive(Debug)]
 pub(super) struct Watch {
     health: Arc<HealthChecker>,
+    alerts: Arc<AlertManager>,
+    monitor: StorageMonitor,
+    begun: Instant,
 }
 
 impl Watch {
-    pub(super) fn task(health: Arc<HealthChecker>, every: Duration) -> ScheduledTask {
-        let watch = Arc::new(Self { health });
-        let task = ScheduledTask::new(KIND.to_owned(), KIND, Schedule::Every(every), watch);
-        ScheduledTask { memory: Memory::Fleeting, ..task }
+    pub(super) fn new(health: Arc<HealthChecker>, alerts: Arc<AlertManager>, monitor: StorageMonitor) -> Self {
+        Self { health, alerts, monitor, begun: Instant::now() }
+    }
+
+    pub(super) fn task(self, every: Duration) -> ScheduledTask {
+        let task = ScheduledTask::new(KIND.to_owned(), KIND, Schedule::Every(every), Arc::new(self));
+        // Nothing is gained by looking at different moments.
+        ScheduledTask { memory: Memory::Fleeting, jitter: Some(Duration::ZERO), ..task }
     }
 }
 
 #[async_trait]
 impl TaskExecutor for Watch {
-    async fn execute(&self, _: Timestamp) -> Result<()> {
-        self.health.check().await;
+    async fn execute(&self, now: Timestamp) -> Result<()> {
+        let health = self.health.check().await;
+        self.alerts.evaluate(self.begun.elapsed(), now, &self.monitor.registry().gather(), &health);
         Ok(())
     }
 }

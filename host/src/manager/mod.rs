@@ -16,6 +16,7 @@ use tracing::Instrument;
 
 use crate::cache::{CacheEntry, CacheManager, Cached};
 use crate::error::{Error, Result};
+use crate::events::{Event, EventStream, EventType, ObjectEvent};
 use crate::lifecycle::{AgeingStep, AgeingStore};
 use crate::monitor::{Operation, StoreMonitor};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata, StoreName};
@@ -45,6 +46,7 @@ struct Owned {
     provider: Arc<dyn StorageProvider>,
     coherence: Option<Arc<Coherence>>,
     monitor: StoreMonitor,
+    events: EventStream,
 }
 
 impl StorageManager {
@@ -55,12 +57,23 @@ impl StorageManager {
         cache: Option<CacheManager>,
         monitor: StoreMonitor,
     ) -> Self {
+        Self::with_events(name, provider, cache, monitor, EventStream::default())
+    }
+
+    /// The same, which tells `events` of what changes.
+    pub fn with_events(
+        name: StoreName,
+        provider: Arc<dyn StorageProvider>,
+        cache: Option<CacheManager>,
+        monitor: StoreMonitor,
+        events: EventStream,
+    ) -> Self {
         let coherence = cache.map(|cache| Arc::new(Coherence::new(cache)));
         if let Some(coherence) = &coherence {
             let watched = Arc::downgrade(coherence);
             monitor.watch_cache(move || watched.upgrade().map(|watched| watched.cache().stats()).unwrap_or_default());
         }
-        Self(Arc::new(Owned { name, provider, coherence, monitor }))
+        Self(Arc::new(Owned { name, provider, coherence, monitor, events }))
     }
 
     /// The store's name.
@@ -101,6 +114,7 @@ impl StorageManager {
                 write.finish(bytes.filter(of_these).map(entry));
             }
             owned.monitor.record_write(metadata.size);
+            owned.tell(EventType::ObjectCreated, &key, Some(&metadata));
             Ok(metadata)
         };
         Completion::new(cut_off, change).await
@@ -153,6 +167,7 @@ impl StorageManager {
             let _write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
             owned.call(Operation::Delete, owned.provider.delete(&key, if_match.as_ref())).await?;
             owned.monitor.record_delete();
+            owned.tell(EventType::ObjectDeleted, &key, None);
             Ok(())
         };
         Completion::new(CancellationToken::new(), change).await
@@ -219,6 +234,7 @@ impl StorageManager {
                 let entry = CacheEntry { metadata: Arc::new(metadata.clone()), bytes: replaced.bytes };
                 write.finish(same.then_some(entry));
             }
+            owned.tell(EventType::ObjectUpdated, &key, Some(&metadata));
             Ok(metadata)
         };
         Completion::new(CancellationToken::new(), change).await
@@ -233,8 +249,11 @@ impl StorageManager {
         let (owned, key) = (Arc::clone(&self.0), key.clone());
         let change = async move {
             let _write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
+            let kind = event_of(&step);
             let step = async { owned.ageing()?.age(&key, step).await };
-            owned.call(Operation::Age, step).await
+            owned.call(Operation::Age, step).await?;
+            owned.tell(kind, &key, None);
+            Ok(())
         };
         Completion::new(CancellationToken::new(), change).await
     }
@@ -262,6 +281,18 @@ impl Owned {
             tracing::warn!(store = %self.name, operation = operation.as_str(), kind = error.kind(), "{error}");
         }
         result
+    }
+
+    /// Tells of a change that the provider has made.
+    fn tell(&self, kind: EventType, key: &Key, metadata: Option<&StorageMetadata>) {
+        self.events.publish(|| {
+            let about = metadata.map(|metadata| ObjectEvent {
+                etag: Some(metadata.etag.clone()),
+                size: Some(metadata.size),
+                updated_at: Some(metadata.updated_at),
+            });
+            Event::of_object(kind, &self.name, key, &about.unwrap_or_default())
+        });
     }
 
     /// Retrieves from the provider, beside the cache.
@@ -332,6 +363,19 @@ impl Owned {
         };
         self.monitor.record_read(range.end - range.start);
         Ok(Object { metadata, range, body: Body::Bytes(bytes) })
+    }
+}
+
+/// What is told when an object took a step.
+fn event_of(step: &AgeingStep) -> EventType {
+    match step {
+        AgeingStep::Archive { .. } => EventType::ObjectArchived,
+        AgeingStep::Restore { .. } => EventType::ObjectRestored,
+        AgeingStep::Trash { .. } => EventType::ObjectTrashed,
+        AgeingStep::TakeOut => EventType::ObjectTakenOut,
+        AgeingStep::Purge { .. } => EventType::ObjectPurged,
+        AgeingStep::Delete { .. } => EventType::ObjectDeleted,
+        AgeingStep::Tag { .. } => EventType::ObjectUpdated,
     }
 }
 

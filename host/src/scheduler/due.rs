@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use super::chance;
 use super::clock::Moment;
 use super::schedule::Schedule;
 use super::task::ScheduledTask;
 use crate::object::Timestamp;
+use crate::random::chance;
 
 /// When a task starts next by its schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::Id;
 
-use super::chance;
 use super::clock::Moment;
 use super::due::Due;
 use super::record::{Begun, History, Record};
@@ -11,6 +10,7 @@ use super::run::{Run, RunOutcome, TaskStatus, Trigger};
 use super::schedule::Schedule;
 use super::task::{Memory, MissedStarts, ScheduledTask};
 use crate::object::Timestamp;
+use crate::random::chance;
 
 /// A start that is later than this was missed. Up to this the host was busy, or its clock was being kept right.
 const MISSED_AFTER: Duration = Duration::from_secs(60);

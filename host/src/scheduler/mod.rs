@@ -250,8 +250,3 @@ impl fmt::Debug for TaskScheduler {
         f.debug_struct("TaskScheduler").field("tasks", &self.status()).finish_non_exhaustive()
     }
 }
-
-/// A random number from 0 up to 1. Without a source of randomness it is a half: jitter is a courtesy.
-fn chance() -> f64 {
-    getrandom::u32().map_or(0.5, |number| f64::from(number) / (f64::from(u32::MAX) + 1.0))
-}

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::chance;
 use super::schedule::Schedule;
 use crate::error::Result;
 use crate::object::Timestamp;
+use crate::random::chance;
 
 /// What a task does each time it is due.
 #[async_trait]

@@ -14,13 +14,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::future::BoxFuture;
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
+use super::alerts;
 use super::caches::{self, Caches};
+use super::events;
 use super::objects::{self, Failure};
 use super::plugins::{self, Plugins};
 use super::stores::Stores;
 use super::tasks;
+use crate::alerts::AlertManager;
 use crate::error::Error;
+use crate::events::EventStream;
 use crate::monitor::{HealthReport, HealthState};
 use crate::object::now;
 use crate::scheduler::TaskScheduler;
@@ -40,6 +45,10 @@ pub struct AdminOptions {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Asks each part of the host how it is.
     pub health: Arc<dyn Fn() -> BoxFuture<'static, Arc<HealthReport>> + Send + Sync>,
+    /// What needs a person.
+    pub alerts: Arc<AlertManager>,
+    /// What happens.
+    pub events: EventStream,
     /// What requests under `/v1` must bear (`Authorization: Bearer …`).
     pub token: String,
 }
@@ -51,15 +60,17 @@ impl fmt::Debug for AdminOptions {
 }
 
 /// The routes of the admin listener: `/metrics`, `/healthz` (the process answers), `/readyz` (503 if a part has failed, with
-/// the state of each as [`HealthReport`]), and the object API, the plugins, the caches and the tasks under
-/// `/v1`, which ask for the token.
-pub(super) fn routes(options: AdminOptions) -> Router {
+/// the state of each as [`HealthReport`]), and the object API, the plugins, the caches, the tasks, the alerts and
+/// the events under `/v1`, which ask for the token.
+pub(super) fn routes(options: AdminOptions, stopping: CancellationToken) -> Router {
     // Digests are compared, so that the time it takes says nothing about how much of a token was right.
     let expected: Arc<[u8]> = Arc::from(&*Sha256::digest(&options.token));
     let api = objects::routes(Arc::clone(&options.stores))
         .merge(plugins::routes(Arc::clone(&options.plugins)))
         .merge(caches::routes(Arc::clone(&options.caches)))
-        .merge(tasks::routes(Arc::clone(&options.tasks)));
+        .merge(tasks::routes(Arc::clone(&options.tasks)))
+        .merge(alerts::routes(&options))
+        .merge(events::routes(options.events.clone(), stopping));
     let api = api.route_layer(from_fn_with_state(expected, require_token));
     Router::new()
         .route("/healthz", get(healthz))

@@ -2,8 +2,10 @@
 
 mod admin;
 mod ageing;
+mod alerts;
 mod caches;
 mod check;
+mod events;
 mod hosted;
 mod listener;
 mod objects;
@@ -101,7 +103,7 @@ impl Server {
             tokio::join!(
                 s3.serve(door.clone(), options.limits, stopping.cancelled()),
                 admin_listener.serve(
-                    TowerToHyperService::new(admin::routes(admin)),
+                    TowerToHyperService::new(admin::routes(admin, stopping.clone())),
                     options.limits,
                     stopping.cancelled()
                 ),

@@ -6,14 +6,17 @@ use async_trait::async_trait;
 use bytesize::ByteSize;
 use futures::FutureExt;
 use parking_lot::Mutex;
+use prometheus::Registry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::s3::{Credential, S3Options};
 use super::*;
+use crate::alerts::AlertManager;
 use crate::cache::{CacheConfig, CacheManager, EvictionPolicy};
 use crate::client::{Invalidation, RemoteHost};
 use crate::contract::{self, Options, Part, provider::Subject};
+use crate::events::EventStream;
 use crate::host::{PluginReport, ReloadReport};
 use crate::lifecycle::{AgeingStep, LifecycleManager};
 use crate::manager::StorageManager;
@@ -169,6 +172,8 @@ async fn start(credentials: Vec<Credential>) -> Running {
             let checks = BTreeMap::from([("store:documents".to_owned(), vec![check])]);
             async { Arc::new(HealthReport::new(now(), checks)) }.boxed()
         }),
+        alerts: Arc::new(AlertManager::new(Vec::new(), EventStream::default(), &Registry::new(), None).unwrap()),
+        events: EventStream::default(),
         token: "the-token".into(),
     };
     let stopped = stop.clone();

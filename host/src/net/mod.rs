@@ -1,6 +1,8 @@
 //! Connections that the host opens, plain or secured with TLS against the certificates that the system trusts, and
 //! requests over them.
 
+mod post;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -17,6 +19,8 @@ use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+
+pub(crate) use post::{PostError, Target, post};
 
 /// A connection, of whatever kind.
 pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin + 'static {}

@@ -1,5 +1,7 @@
 //! The checks that need more than one place of the file.
 
+mod watching;
+
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -19,6 +21,8 @@ pub(super) fn check(config: &Config) -> Vec<(YamlPath, String)> {
     check.credentials();
     check.plugins();
     check.health();
+    check.alerts();
+    check.webhooks();
     check.stores();
     check.new_buckets();
     check.folders();
@@ -147,17 +151,6 @@ impl Check<'_> {
             if let Some(backup) = backup {
                 self.backup(path.key("backup").key("to"), name, backup);
             }
-        }
-    }
-
-    fn health(&mut self) {
-        let disk = self.config.health.disk;
-        if disk.failed_below > disk.degraded_below {
-            let message = format!(
-                "a disk is degraded before it has failed, and degraded_below is {}; choose less than that",
-                disk.degraded_below
-            );
-            self.report(YamlPath::top("health").key("disk").key("failed_below"), message);
         }
     }
 
