@@ -9,6 +9,7 @@ mod clients;
 mod commands;
 mod faults;
 mod layers;
+mod monitoring;
 mod plugins;
 mod tasks;
 
