@@ -27,9 +27,10 @@ Examples:
 
 /// See what a running host does again and again, run it now, or pause it
 ///
-/// A task is what is done to a store: lifecycle (its policies), scrub (a check of all its bytes), backup, and usage (counts what
-/// it holds, for the metrics). Its name is that word, a colon and the store. The configuration says when each is due. Beside
-/// these there is sweep:uploads, which removes multipart uploads in which nothing happens for a week.
+/// A task is what is done to a store: lifecycle (its policies), scrub (a check of all its bytes), backup, index (a look at the
+/// structure of its index), and usage (counts what it holds, for the metrics). Its name is that word, a colon and the store. The
+/// configuration says when each is due. Beside these there is sweep:uploads, which removes multipart uploads in which nothing
+/// happens for a week, and health, which asks how the host is.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct TaskCommand {
