@@ -15,7 +15,7 @@ use crate::client::RemoteHost;
 use crate::config::Config;
 use crate::error::Error;
 use crate::host::{DataDir, Host, HostError, OPERATOR, RunFile};
-use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord};
+use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, on_record};
 use crate::object::{Key, StoreName, now};
 use crate::provider::StorageProvider;
 
@@ -118,9 +118,11 @@ impl Data {
     /// Takes a step in the ageing of an object, which goes on record.
     pub(super) async fn age(&self, name: &StoreName, key: &Key, step: AgeingStep) -> Result<(), Failure> {
         let record = AuditRecord::new(name, key, &step, OPERATOR.to_owned(), now());
-        self.ageing(name).await?.age(key, step).await?;
-        if let Some(audit) = self.audit()? {
-            audit.record(record).await;
+        let store = self.ageing(name).await?;
+        let step = store.age(key, step);
+        match self.audit()? {
+            Some(audit) => on_record(&*audit, record, step).await?,
+            None => step.await?,
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ use crate::alerts::AlertManager;
 use crate::config::{self, Config, PluginName, StorageConfig, StorageType, StoreTemplate};
 use crate::error::{Error, Result};
 use crate::events::EventStream;
-use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, LifecycleManager};
+use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, LifecycleManager, on_record};
 use crate::manager::{Probe, StorageManager};
 use crate::monitor::{HealthReport, StorageMonitor};
 use crate::object::{Key, StoreName, Timestamp, now};
@@ -336,9 +336,7 @@ impl Host {
         let manager = self.store(store);
         let manager = manager.ok_or_else(|| Error::invalid_input(format!("there is no store {store:?}")))?;
         let record = AuditRecord::new(manager.name(), key, &step, OPERATOR.to_owned(), now());
-        manager.age_data(key, step).await?;
-        self.audit.record(record).await;
-        Ok(())
+        on_record(&*self.audit, record, manager.age_data(key, step)).await
     }
 
     /// The audit log of a data folder on which no host runs.

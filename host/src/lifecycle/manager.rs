@@ -1,17 +1,22 @@
+mod act;
+mod hearing;
+mod together;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::stream::{self, StreamExt};
 
+use self::hearing::{Heard, hear};
+use self::together::Together;
 use super::report::{Differences, LifecycleReport, Opinion, Planned, Verdict};
-use super::{AgeingStep, AgeingStore, Audit, AuditRecord, Candidate, Decision, LifecyclePolicy};
+use super::{AgeingStore, Audit, Candidate, Decision, LifecyclePolicy};
 use crate::error::{Error, Result};
-use crate::object::{StorageMetadata, StoreName, Tags, Timestamp};
+use crate::object::{StorageMetadata, StoreName, Timestamp};
 use crate::provider::ListQuery;
-use crate::provider::layers::{Archived, Restored, Trashed};
+use crate::provider::layers::Trashed;
 use crate::scheduler::TaskExecutor;
 
 /// Lets the policies of one store do their work.
@@ -52,8 +57,6 @@ impl LifecycleManager {
     /// How many objects a policy is asked about at once: enough that the cost of a call into a plugin is small beside what
     /// it carries, and few enough that one failure keeps few objects.
     pub const BATCH: usize = 512;
-    /// How many objects are archived or deleted at once.
-    const AT_ONCE: usize = 8;
 
     /// Looks after a store. It has no policies and no trash yet.
     pub fn new(name: StoreName, store: Arc<dyn AgeingStore>) -> Self {
@@ -164,12 +167,7 @@ impl LifecycleManager {
             let mut planned = self.judge(objects, now).await;
             self.compare(&planned, now, &mut report.monitored).await;
             planned.extend(trash.into_iter().map(|metadata| Planned { metadata, verdict: Verdict::Purge, by: None }));
-            let mut acting = stream::iter(planned)
-                .map(|planned| async move { self.carry_out(planned, now).await })
-                .buffer_unordered(Self::AT_ONCE);
-            while let Some(outcome) = acting.next().await {
-                outcome.count(report);
-            }
+            self.carry_out(planned, now, report).await;
             if query.start_after.is_none() {
                 return Ok(());
             }
@@ -235,46 +233,6 @@ impl LifecycleManager {
             }
         }
     }
-
-    async fn carry_out(&self, planned: Planned, now: Timestamp) -> Outcome {
-        let Planned { metadata, verdict, by } = planned;
-        let key = metadata.key.clone();
-        let by = by.map(|by| by.to_string()).unwrap_or_default();
-        let judged = Box::new(metadata);
-        let (done, step) = match verdict {
-            Verdict::Keep => return Outcome::Kept,
-            Verdict::Retained { .. } => return Outcome::KeptByRetention,
-            Verdict::Undecided { problem } => return Outcome::KeptByFailure(problem),
-            Verdict::Archive => (Outcome::Archived, AgeingStep::Archive { judged, now }),
-            Verdict::Delete => (Outcome::Deleted, self.deletion(judged, &by, now)),
-            Verdict::Tag { tags } => (Outcome::Tagged, AgeingStep::Tag { judged, tags }),
-            Verdict::Purge => match Trashed::of(&judged) {
-                Some(trashed) if trashed.until <= now => (Outcome::Purged, AgeingStep::Purge { due: Some(now) }),
-                _ => return Outcome::InTrash,
-            },
-        };
-        let record = AuditRecord::new(&self.name, &key, &step, by, now);
-        match self.store.age(&key, step).await {
-            Ok(()) => {
-                if let Some(audit) = &self.audit {
-                    audit.record(record).await;
-                }
-                done
-            }
-            Err(Error::NotFound { .. } | Error::PreconditionFailed { .. }) => Outcome::ChangedMeanwhile,
-            Err(error) => Outcome::Failed(format!("`{key}` in `{}` stays as it was: {error}", self.name)),
-        }
-    }
-
-    fn deletion(&self, judged: Box<StorageMetadata>, by: &str, now: Timestamp) -> AgeingStep {
-        match self.trash {
-            None => AgeingStep::Delete { judged },
-            Some(keep) => {
-                let until = chrono::Duration::from_std(keep).ok().and_then(|keep| now.checked_add_signed(keep));
-                AgeingStep::Trash { judged, now, until: until.unwrap_or(Timestamp::MAX_UTC), by: by.to_owned() }
-            }
-        }
-    }
 }
 
 fn with(policies: &Arc<[NamedPolicy]>, name: &str, policy: Arc<dyn LifecyclePolicy>) -> Arc<[NamedPolicy]> {
@@ -291,129 +249,6 @@ impl TaskExecutor for LifecycleManager {
             Some(first) => {
                 let count = report.failed + report.kept_by_failure;
                 Err(Error::internal(format!("{count} objects were kept because something failed; first: {first}")))
-            }
-        }
-    }
-}
-
-/// What a policy says of a batch.
-struct Heard {
-    name: Arc<str>,
-    decisions: Result<Vec<Decision>>,
-}
-
-/// Asks policies on a thread that may block: a plugin computes.
-async fn hear(policies: &Arc<[NamedPolicy]>, of: &Arc<[Candidate]>, now: Timestamp) -> Vec<Heard> {
-    let mut heard = Vec::with_capacity(policies.len());
-    for index in 0..policies.len() {
-        let (policies, of) = (Arc::clone(policies), Arc::clone(of));
-        let (name, asked) = (Arc::clone(&policies[index].name), of.len());
-        let deciding = tokio::task::spawn_blocking(move || policies[index].policy.decide(&of, now)).await;
-        let decisions = match deciding {
-            Err(_) => Err(Error::internal("it panicked")),
-            Ok(Ok(decisions)) if decisions.len() != asked => {
-                let answered = decisions.len();
-                Err(Error::internal(format!("it was asked about {asked} objects and decided about {answered}")))
-            }
-            Ok(decided) => decided,
-        };
-        heard.push(Heard { name, decisions });
-    }
-    heard
-}
-
-/// What policies say of one object, taken together.
-#[derive(Clone, Default)]
-struct Together {
-    archive: Option<Arc<str>>,
-    delete: Option<Arc<str>>,
-    retain: Option<(Duration, Arc<str>)>,
-    tags: Option<(Tags, Arc<str>)>,
-}
-
-impl Together {
-    fn add(&mut self, name: &Arc<str>, decision: Decision) {
-        let Decision { archive, delete, retain, tags } = decision;
-        if archive {
-            self.archive.get_or_insert_with(|| Arc::clone(name));
-        }
-        if delete {
-            self.delete.get_or_insert_with(|| Arc::clone(name));
-        }
-        if retain > self.retain.as_ref().map_or(Duration::ZERO, |(longest, _)| *longest) {
-            self.retain = Some((retain, Arc::clone(name)));
-        }
-        if !tags.is_empty() {
-            let (all, _) = self.tags.get_or_insert_with(|| (Tags::new(), Arc::clone(name)));
-            // Of two values of a name the first policy's holds.
-            let mut both = tags;
-            for (name, value) in all.iter() {
-                let _ = both.set(name, value);
-            }
-            *all = both;
-        }
-    }
-
-    fn plan(self, metadata: StorageMetadata, now: Timestamp) -> Planned {
-        let stays = || Archived::of(&metadata).is_some() || Restored::of(&metadata).is_some_and(|it| now < it.until);
-        if let Some(by) = self.archive.filter(|_| !stays()) {
-            return Planned { metadata, verdict: Verdict::Archive, by: Some(by) };
-        }
-        if let Some(by) = self.delete {
-            if let Some((retain, by)) = self.retain {
-                let until = metadata.after(retain);
-                if now < until {
-                    return Planned { metadata, verdict: Verdict::Retained { until }, by: Some(by) };
-                }
-            }
-            return Planned { metadata, verdict: Verdict::Delete, by: Some(by) };
-        }
-        if let Some((wanted, by)) = self.tags.filter(|(wanted, _)| !metadata.attributes.tags.contains(wanted)) {
-            let mut tags = metadata.attributes.tags.clone();
-            let room = wanted.iter().try_for_each(|(name, value)| tags.set(name, value));
-            let verdict = match room {
-                Ok(()) => Verdict::Tag { tags },
-                Err(error) => Verdict::Undecided { problem: format!("`{}` can not be tagged: {error}", metadata.key) },
-            };
-            return Planned { metadata, verdict, by: Some(by) };
-        }
-        Planned { metadata, verdict: Verdict::Keep, by: None }
-    }
-}
-
-/// What came of a verdict.
-enum Outcome {
-    Kept,
-    Archived,
-    Deleted,
-    Tagged,
-    Purged,
-    InTrash,
-    KeptByRetention,
-    KeptByFailure(String),
-    ChangedMeanwhile,
-    Failed(String),
-}
-
-impl Outcome {
-    fn count(self, report: &mut LifecycleReport) {
-        report.considered += 1;
-        match self {
-            Self::Kept => report.kept += 1,
-            Self::Archived => report.archived += 1,
-            Self::Deleted => report.deleted += 1,
-            Self::Tagged => report.tagged += 1,
-            Self::Purged => report.purged += 1,
-            Self::InTrash => report.in_trash += 1,
-            Self::KeptByRetention => report.kept_by_retention += 1,
-            Self::ChangedMeanwhile => report.changed_meanwhile += 1,
-            Self::KeptByFailure(problem) => {
-                report.kept_by_failure += 1;
-                report.tell(problem);
-            }
-            Self::Failed(problem) => {
-                report.failed += 1;
-                report.tell(problem);
             }
         }
     }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use ageing_store::{AgeingStep, AgeingStore};
-pub use audit::{Audit, AuditRecord};
+pub use audit::{Audit, AuditOutcome, AuditRecord, on_record};
 pub use manager::LifecycleManager;
 pub use report::{Differences, LifecycleReport, Opinion, Planned, Verdict};
 pub use rule::{Rule, Since};

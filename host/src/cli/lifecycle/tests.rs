@@ -81,9 +81,9 @@ impl Home {
     fn audited(&self) -> Vec<String> {
         let text = fs::read_to_string(self.0.path().join("data/audit.jsonl")).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let done = lines.filter(|line| line["outcome"] == "done");
         let field = |line: &Value, name: &str| line[name].as_str().unwrap().to_owned();
-        lines
-            .map(|line| format!("{} {} by {}", field(&line, "action"), field(&line, "key"), field(&line, "by")))
+        done.map(|line| format!("{} {} by {}", field(&line, "action"), field(&line, "key"), field(&line, "by")))
             .collect()
     }
 }

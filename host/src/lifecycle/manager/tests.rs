@@ -5,6 +5,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::*;
+use crate::lifecycle::{AgeingStep, AuditOutcome, AuditRecord};
 use crate::object::{AttributeChanges, Body, ByteRange, Checksum, ETag, Key, Object, Tags, timestamp_from_millis};
 use crate::provider::layers::{Ageing, AgeingOptions};
 use crate::provider::{Condition, Page, Stamp, StorageProvider, StoreOptions};
@@ -391,7 +392,12 @@ struct Records(Mutex<Vec<AuditRecord>>);
 
 #[async_trait]
 impl Audit for Records {
-    async fn record(&self, record: AuditRecord) {
+    async fn begin(&self, records: Vec<AuditRecord>) -> Result<()> {
+        self.0.lock().extend(records);
+        Ok(())
+    }
+
+    async fn end(&self, record: AuditRecord) {
         self.0.lock().push(record);
     }
 }
@@ -413,8 +419,37 @@ async fn what_is_deleted_waits_in_the_trash_and_all_is_on_record() {
     assert_eq!(store.keys(), ["a", "b"]);
     assert_eq!(run(day(8)).await, (0, 0, 1, 1));
     assert_eq!(store.keys(), ["b"]);
-    let records: Vec<_> = records.0.lock().iter().map(|it| (it.action, it.by.clone(), it.time, it.size)).collect();
-    assert_eq!(records, [("trash", "drafts".to_owned(), day(1), Some(5)), ("purge", String::new(), day(8), None)]);
+    let records = std::mem::take(&mut *records.0.lock()).into_iter();
+    let records: Vec<_> = records.map(|it| (it.action, it.outcome, it.by, it.time, it.size)).collect();
+    let trash = |outcome| ("trash", outcome, "drafts".to_owned(), day(1), Some(5));
+    let purge = |outcome| ("purge", outcome, String::new(), day(8), None);
+    let [begun, done] = [AuditOutcome::Begun, AuditOutcome::Done];
+    assert_eq!(records, [trash(begun), trash(done), purge(begun), purge(done)]);
+}
+
+/// An audit log that can not be written.
+#[derive(Debug)]
+struct Unwritable;
+
+#[async_trait]
+impl Audit for Unwritable {
+    async fn begin(&self, _: Vec<AuditRecord>) -> Result<()> {
+        Err(Error::unavailable("the log can not be written"))
+    }
+
+    async fn end(&self, _: AuditRecord) {
+        unreachable!("nothing was begun")
+    }
+}
+
+#[tokio::test]
+async fn what_can_not_be_put_on_record_is_not_done() {
+    let store = Arc::new(Map::default());
+    store.put("a", "bytes", day(0)).await;
+    let manager = manager(&store).with_policy("delete", each(|_| DELETE)).with_audit(Arc::new(Unwritable));
+    let report = manager.apply_policies(day(1)).await.unwrap();
+    assert_eq!((report.failed, report.deleted, report.problems.len()), (1, 0, 1));
+    assert_eq!(store.keys(), ["a"]);
 }
 
 #[tokio::test]
