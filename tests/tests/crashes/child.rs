@@ -75,32 +75,18 @@ impl Child {
     /// Runs the workload, with trouble at this event; 0 is none. Takes note of what it says that it did. Returns whether
     /// there were so many events.
     pub(crate) fn run(&mut self, at: u64, how: Trouble) -> bool {
-        let notes = self.folder.join("notes");
-        let _ = fs::remove_file(self.log());
-        let _ = fs::remove_file(&notes);
         let first = self.next.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
         let setup = SETUPS.iter().position(|setup| *setup == self.setup).expect("it is one of them");
-        let ended = Command::new(std::env::current_exe().expect("this is a program"))
-            .args(["--exact", "workload", "--ignored", "--nocapture", "--test-threads=1"])
-            .env("LD_PRELOAD", faulty_disk())
-            .env("FAULTY_DISK_ROOT", self.store())
-            .env("FAULTY_DISK_NOTES", &notes)
-            .env("FAULTY_DISK_LOG", self.log())
-            .env("FAULTY_DISK_AT", at.to_string())
-            .env("FAULTY_DISK_HOW", how.word())
-            .env("LARDER_CRASH_STORE", self.store())
-            .env("LARDER_CRASH_NOTES", &notes)
+        let ended = workload("workload", &self.folder, &self.store(), at, how)
             .env("LARDER_CRASH_SETUP", setup.to_string())
             .env("LARDER_CRASH_SEED", self.seed.to_string())
             .env("LARDER_CRASH_FIRST", first)
             .env("LARDER_CRASH_PAUSE", self.pause.as_millis().to_string())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
             .output()
             .expect("it can be started");
         let failed = power::records(&self.log()).into_iter().find(|record| record.letter == b'F');
         let doubt = failed.as_ref().is_some_and(|failed| self.leaves_doubt(failed));
-        self.note(&fs::read_to_string(&notes).unwrap_or_default(), doubt);
+        self.note(&fs::read_to_string(self.folder.join("notes")).unwrap_or_default(), doubt);
         match (ended.status.success(), ended.status.signal()) {
             (true, _) => failed.is_some(),
             (_, Some(9)) if matches!(how, Trouble::Kill | Trouble::Torn) => true,
@@ -150,7 +136,7 @@ impl Child {
 
     /// How many events the last run had.
     pub(crate) fn events(&self) -> u64 {
-        power::records(&self.log()).iter().filter(|record| record.letter != b'N').count() as u64
+        events(&self.folder)
     }
 
     /// Opens what is left.
@@ -222,8 +208,33 @@ impl Child {
     }
 }
 
+/// A process that does what the test of this name does, over a disk that has trouble at this event under `root`. Its log and
+/// its notes are in `folder`.
+pub(crate) fn workload(name: &str, folder: &Path, root: &Path, at: u64, how: Trouble) -> Command {
+    let [log, notes] = ["log", "notes"].map(|name| folder.join(name));
+    let _ = fs::remove_file(&log);
+    let _ = fs::remove_file(&notes);
+    let mut command = Command::new(std::env::current_exe().expect("this is a program"));
+    command
+        .args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"])
+        .env("LD_PRELOAD", faulty_disk())
+        .env("FAULTY_DISK_ROOT", root)
+        .env("FAULTY_DISK_NOTES", notes)
+        .env("FAULTY_DISK_LOG", log)
+        .env("FAULTY_DISK_AT", at.to_string())
+        .env("FAULTY_DISK_HOW", how.word())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// How many events the last process in this folder had.
+pub(crate) fn events(folder: &Path) -> u64 {
+    power::records(&folder.join("log")).iter().filter(|record| record.letter != b'N').count() as u64
+}
+
 /// Tries again for a while what needs a lock: a process that another test starts at this moment shares it for an instant.
-fn patiently<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+pub(crate) fn patiently<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
     let begun = Instant::now();
     loop {
         match attempt() {
@@ -233,7 +244,7 @@ fn patiently<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
     }
 }
 
-fn files(folder: &Path) -> usize {
+pub(crate) fn files(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
 }
@@ -246,9 +257,9 @@ pub(crate) fn run() {
     let first: Vec<u64> =
         variable("LARDER_CRASH_FIRST").split(',').map(|text| text.parse().expect("a number")).collect();
     let pause = Duration::from_millis(variable("LARDER_CRASH_PAUSE").parse().expect("a number"));
-    let notes = OpenOptions::new().create(true).append(true).open(variable("LARDER_CRASH_NOTES")).expect("notes");
+    let notes = OpenOptions::new().create(true).append(true).open(variable("FAULTY_DISK_NOTES")).expect("notes");
     // A disk that fails while the store is opened is an error too.
-    let Ok(files) = setup.open(Path::new(&variable("LARDER_CRASH_STORE"))) else { return };
+    let Ok(files) = setup.open(Path::new(&variable("FAULTY_DISK_ROOT"))) else { return };
     let notes = Arc::new(notes);
     Runtime::new().unwrap().block_on(async {
         work(&setup.around(&files, Keys::First), &notes, seed, &first).await;
@@ -289,6 +300,6 @@ async fn work(provider: &Arc<dyn StorageProvider>, notes: &Arc<File>, seed: u64,
 }
 
 /// One write, so that a line is there whole or not at all.
-fn say(mut notes: &File, line: &str) {
+pub(crate) fn say(mut notes: &File, line: &str) {
     notes.write_all(line.as_bytes()).expect("notes can be taken");
 }

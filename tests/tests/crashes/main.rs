@@ -4,10 +4,13 @@
 //! A workload begins with an empty folder. So the calls that it is killed at are also those that make the store: its
 //! folders, and the index, which comes from an empty file to its tables by a migration as any later one.
 //!
+//! Objects that [age](ageing), from one store to another, into the trash and back, are killed in the same way.
+//!
 //! `LARDER_CRASHES=20000` has so many crashes of each kind that are otherwise a few hundred.
 
 #![cfg(target_os = "linux")]
 
+mod ageing;
 mod child;
 mod history;
 mod model;
@@ -62,6 +65,13 @@ fn workload() {
     child::run();
 }
 
+/// A process that does what `ageing::run` does; not a test.
+#[test]
+#[ignore = "it is run by the others"]
+fn ageing_workload() {
+    ageing::run();
+}
+
 /// Has trouble at each event of a workload in turn, or, with few wanted, at some that are spread over the whole of it, and
 /// looks at what is left each time. Returns how often it had.
 fn at_every_event(runtime: &Runtime, setup: Setup, seed: u64, how: Trouble) -> usize {
@@ -114,6 +124,16 @@ fn killed_at_every_call_it_loses_nothing() {
 #[test]
 fn killed_in_the_middle_of_every_write_it_loses_nothing() {
     kill_at_every_event(Trouble::Torn);
+}
+
+#[test]
+fn killed_at_every_call_while_objects_age_it_has_each_in_one_place() {
+    ageing::kill_at_every_event(Trouble::Kill);
+}
+
+#[test]
+fn killed_in_the_middle_of_every_write_while_objects_age_it_has_each_in_one_place() {
+    ageing::kill_at_every_event(Trouble::Torn);
 }
 
 /// An error of the disk is an error of the write, which leaves what was there before it.

@@ -94,7 +94,7 @@ pub(crate) enum Step {
 }
 
 /// A pseudo-random number of a place: splitmix64, from Steele, Lea and Flood, 2014.
-fn mix(numbers: &[u64]) -> u64 {
+pub(crate) fn mix(numbers: &[u64]) -> u64 {
     numbers.iter().fold(0x9E37_79B9_7F4A_7C15, |state, number| {
         let mut mixed =
             state.wrapping_add(number.wrapping_mul(0xD134_2543_DE82_EF95)).wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -102,6 +102,12 @@ fn mix(numbers: &[u64]) -> u64 {
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
     })
+}
+
+/// Bytes that can be compressed by a quarter.
+pub(crate) fn random_bytes(seed: u64, size: usize) -> Bytes {
+    let eights = (0..size.div_ceil(8) as u64).flat_map(|at| mix(&[seed, at]).to_le_bytes());
+    eights.take(size).map(|byte| byte & 0x3F).collect()
 }
 
 impl Step {
@@ -115,9 +121,7 @@ impl Step {
             1 => Self::Tag { key, tag },
             _ => {
                 let size = SIZES[(random(2) % SIZES.len() as u64) as usize];
-                let eights = (0..size.div_ceil(8) as u64).flat_map(|at| mix(&[random(3), at]).to_le_bytes());
-                let bytes = eights.take(size).map(|byte| byte & 0x3F).collect();
-                Self::Put { key, bytes, tag }
+                Self::Put { key, bytes: random_bytes(random(3), size), tag }
             }
         }
     }
