@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -41,6 +42,9 @@ pub struct LifecycleConfig {
     /// How long what policies delete stays in the trash, from which it can be restored; absent: it goes at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trash: Option<Period>,
+    /// With how many objects a second something is done at most; absent: as many as the stores take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<NonZeroU32>,
 }
 
 /// What becomes of objects by their age.
@@ -125,6 +129,9 @@ impl LifecycleConfig {
         }
         if let Some(trash) = self.trash {
             let _ = write!(summary, ", trash of {trash}");
+        }
+        if let Some(rate) = self.max_rate {
+            let _ = write!(summary, ", at most {rate}/s");
         }
         summary
     }

@@ -58,6 +58,11 @@ impl<'a> Assembly<'a> {
         Self { events: events.clone(), ..self }
     }
 
+    /// The folder that the host keeps everything in.
+    pub(super) fn data_dir(&self) -> &Path {
+        self.data_dir
+    }
+
     /// A plugin runtime that keeps compiled code in the data folder.
     ///
     /// # Errors
@@ -135,7 +140,13 @@ impl<'a> Assembly<'a> {
         let layered = layers.around(self.bare_provider(name, config).await?);
         match &config.lifecycle {
             Some(lifecycle) => Ok(Arc::new(Ageing::new(layered, self.ageing(name, lifecycle).await?))),
-            None => Ok(layered),
+            None => {
+                // It costs every write, and nothing looks at it any more.
+                if let Some(index) = Arc::clone(&layered).due_index() {
+                    index.end().await.map_err(|error| HostError::Store { store: name.clone(), error })?;
+                }
+                Ok(layered)
+            }
         }
     }
 

@@ -8,6 +8,9 @@ use crate::config::{LifecycleConfig, PluginMode};
 use crate::lifecycle::{AgeingStore, LifecycleManager};
 use crate::object::StoreName;
 
+/// Where runs keep how far they are, in the data folder.
+const FOLDER: &str = "lifecycle";
+
 /// The policies of a store, at work on it.
 ///
 /// # Errors
@@ -29,8 +32,11 @@ pub(super) async fn manager(
             PluginMode::Monitor => manager.with_monitored_policy(plugin.as_str(), policy),
         };
     }
-    Ok(match config.trash {
-        Some(keep) => manager.with_trash(keep.as_duration()),
-        None => manager,
-    })
+    if let Some(keep) = config.trash {
+        manager = manager.with_trash(keep.as_duration());
+    }
+    if let Some(rate) = config.max_rate {
+        manager = manager.with_max_rate(rate);
+    }
+    Ok(manager.with_progress(assembly.data_dir().join(FOLDER).join(format!("{name}.json"))))
 }

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::object::{Key, StorageMetadata, Tags, Timestamp};
 use crate::provider::{ListQuery, Page, StorageProvider};
 
@@ -25,6 +25,21 @@ pub trait AgeingStore: StorageProvider {
     /// # Errors
     /// Those of listing.
     async fn list_with_trash(&self, query: &ListQuery) -> Result<Page>;
+
+    /// An object's metadata, also if it is in the trash.
+    ///
+    /// # Errors
+    /// As [`StorageProvider::metadata`]; [`Error::Unsupported`](crate::error::Error::Unsupported) where only pages of them
+    /// can be had.
+    async fn metadata_with_trash(&self, _key: &Key) -> Result<StorageMetadata> {
+        Err(Error::unsupported("this store lists what is in the trash, and looks up nothing in it"))
+    }
+
+    /// Whether the archive may have copies that no object refers to any more. To be sure takes [a look at all of
+    /// them](AgeingStore::sweep_archive).
+    fn may_need_sweep(&self) -> bool {
+        true
+    }
 
     /// Removes from the archive the copies that no object refers to any more, and returns how many they were: of objects that
     /// were replaced or deleted, or whose archiving was cut off.

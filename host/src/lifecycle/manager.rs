@@ -1,27 +1,35 @@
 mod act;
+mod course;
 mod hearing;
+mod run;
 mod together;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use self::hearing::{Heard, hear};
+use self::run::Run;
 use self::together::Together;
+use super::pace::Pace;
+use super::progress::{Progress, ProgressKeeper};
 use super::report::{Differences, LifecycleReport, Opinion, Planned, Verdict};
 use super::{AgeingStore, Audit, Candidate, Decision, LifecyclePolicy};
 use crate::error::{Error, Result};
 use crate::object::{StorageMetadata, StoreName, Timestamp};
 use crate::provider::ListQuery;
-use crate::provider::layers::Trashed;
 use crate::scheduler::TaskExecutor;
 
 /// Lets the policies of one store do their work.
 ///
-/// It walks over the store page by page, asks every policy about every object, and does what they say together:
+/// It walks over the store page by page, asks every policy about every object, and does what they say together. Where all of
+/// them [foresee](LifecyclePolicy::foresees) what they will say, and the store has [an index of what is
+/// due](crate::provider::DueIndex), it walks once, and then looks only at what is due or was changed.
 ///
 /// - If a policy fails on a batch, panics, or answers for more or fewer objects than it was asked about, the whole batch is
 ///   kept: nothing is deleted because something failed.
@@ -39,6 +47,11 @@ pub struct LifecycleManager {
     policies: Arc<[NamedPolicy]>,
     monitored: Arc<[NamedPolicy]>,
     audit: Option<Arc<dyn Audit>>,
+    pace: Option<Pace>,
+    /// Where runs of the task keep how far they are.
+    progress: Option<PathBuf>,
+    /// Held by a run: one at a time uses the index of what is due.
+    running: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -60,7 +73,17 @@ impl LifecycleManager {
 
     /// Looks after a store. It has no policies and no trash yet.
     pub fn new(name: StoreName, store: Arc<dyn AgeingStore>) -> Self {
-        Self { name, store, trash: None, policies: Arc::new([]), monitored: Arc::new([]), audit: None }
+        Self {
+            name,
+            store,
+            trash: None,
+            policies: Arc::new([]),
+            monitored: Arc::new([]),
+            audit: None,
+            pace: None,
+            progress: None,
+            running: tokio::sync::Mutex::default(),
+        }
     }
 
     /// With a trash, in which what policies delete stays for so long.
@@ -91,6 +114,20 @@ impl LifecycleManager {
         self
     }
 
+    /// With so many objects a second that something is done with, at most.
+    #[must_use]
+    pub fn with_max_rate(mut self, per_second: NonZeroU32) -> Self {
+        self.pace = Some(Pace::new(per_second));
+        self
+    }
+
+    /// With a file in which runs of the task keep how far they are: one that is cut off is gone on with.
+    #[must_use]
+    pub fn with_progress(mut self, path: PathBuf) -> Self {
+        self.progress = Some(path);
+        self
+    }
+
     /// What would happen as of `now`: for every object that would not just be kept, `found` is called, in order of keys.
     /// Nothing is changed. Returns how many objects were considered.
     ///
@@ -103,7 +140,7 @@ impl LifecycleManager {
             let page = self.store.list(&query).await?;
             query.start_after = page.next().map(|key| key.as_str().to_owned());
             considered += page.objects.len() as u64;
-            let planned = self.judge(page.objects, now).await;
+            let planned = self.judge(&self.candidates(page.objects), now).await;
             planned.into_iter().filter(|planned| planned.verdict != Verdict::Keep).for_each(&mut *found);
             if query.start_after.is_none() {
                 return Ok(considered);
@@ -116,7 +153,7 @@ impl LifecycleManager {
     /// # Errors
     /// One of the policies can not be heard.
     pub async fn explain(&self, object: StorageMetadata, now: Timestamp) -> Result<(Planned, Vec<Opinion>)> {
-        let candidates: Arc<[Candidate]> = Arc::new([Candidate { metadata: object.clone(), last_read_at: None }]);
+        let candidates = self.candidates(vec![object.clone()]);
         let mut opinions = Vec::new();
         for (policies, decides) in [(&self.policies, true), (&self.monitored, false)] {
             for heard in hear(policies, &candidates, now).await {
@@ -126,7 +163,7 @@ impl LifecycleManager {
                 opinions.push(Opinion { policy, decides, archive, delete, retain_until, tags });
             }
         }
-        let planned = self.judge(vec![object], now).await.pop();
+        let planned = self.judge(&candidates, now).await.pop();
         planned.map(|planned| (planned, opinions)).ok_or_else(|| Error::internal("nothing was judged"))
     }
 
@@ -136,11 +173,24 @@ impl LifecycleManager {
     /// # Errors
     /// The store can not be listed (any further). What happened until then is logged.
     pub async fn apply_policies(&self, now: Timestamp) -> Result<LifecycleReport> {
-        let mut report = LifecycleReport::default();
-        let result = self.apply_pages(now, &mut report).await;
-        match self.store.sweep_archive().await {
-            Ok(swept) => report.swept = swept,
-            Err(error) => report.tell(format!("copies in the archive that nothing refers to stay there: {error}")),
+        self.apply(now, None).await
+    }
+
+    /// The same, from the beginning or from where a run was cut off.
+    async fn apply(&self, now: Timestamp, cut_off: Option<Progress>) -> Result<LifecycleReport> {
+        let _alone = self.running.lock().await;
+        let mut run = self.begin(cut_off).await?;
+        let mut keeper = ProgressKeeper::new(self.progress.as_deref());
+        let result = self.go_on(&mut run, now, &mut keeper).await;
+        if result.is_ok() {
+            keeper.finish();
+        }
+        let Run { course, mut report } = run;
+        if course.is_walk() || self.store.may_need_sweep() {
+            match self.store.sweep_archive().await {
+                Ok(swept) => report.swept += swept,
+                Err(error) => report.tell(format!("copies in the archive that nothing refers to stay there: {error}")),
+            }
         }
         let LifecycleReport { considered, archived, deleted, tagged, purged, .. } = report;
         let LifecycleReport { kept_by_retention, kept_by_failure, failed, swept, .. } = report;
@@ -158,33 +208,19 @@ impl LifecycleManager {
         result.map(|()| report)
     }
 
-    async fn apply_pages(&self, now: Timestamp, report: &mut LifecycleReport) -> Result<()> {
-        let mut query = Self::first_page();
-        loop {
-            let page = self.store.list_with_trash(&query).await?;
-            query.start_after = page.next().map(|key| key.as_str().to_owned());
-            let (trash, objects): (Vec<_>, Vec<_>) = page.objects.into_iter().partition(Trashed::is_mark_of);
-            let mut planned = self.judge(objects, now).await;
-            self.compare(&planned, now, &mut report.monitored).await;
-            planned.extend(trash.into_iter().map(|metadata| Planned { metadata, verdict: Verdict::Purge, by: None }));
-            self.carry_out(planned, now, report).await;
-            if query.start_after.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
     fn first_page() -> ListQuery {
         ListQuery { limit: Self::BATCH, ..ListQuery::all() }
     }
 
+    fn candidates(&self, objects: Vec<StorageMetadata>) -> Arc<[Candidate]> {
+        objects.into_iter().map(|metadata| Candidate { metadata, last_read_at: None }).collect()
+    }
+
     /// Asks every policy about every object.
-    async fn judge(&self, objects: Vec<StorageMetadata>, now: Timestamp) -> Vec<Planned> {
-        let candidate = |metadata| Candidate { metadata, last_read_at: None };
-        let candidates: Arc<[Candidate]> = objects.into_iter().map(candidate).collect();
+    async fn judge(&self, candidates: &Arc<[Candidate]>, now: Timestamp) -> Vec<Planned> {
         let mut together = vec![Together::default(); candidates.len()];
         let mut problem = None;
-        for Heard { name, decisions } in hear(&self.policies, &candidates, now).await {
+        for Heard { name, decisions } in hear(&self.policies, candidates, now).await {
             match decisions {
                 Ok(decisions) => {
                     for (all, one) in together.iter_mut().zip(decisions) {
@@ -210,13 +246,14 @@ impl LifecycleManager {
     }
 
     /// Asks the policies that are only monitored, and notes where they differ.
-    async fn compare(&self, planned: &[Planned], now: Timestamp, differences: &mut BTreeMap<String, Differences>) {
-        if self.monitored.is_empty() {
-            return;
-        }
-        let candidate = |planned: &Planned| Candidate { metadata: planned.metadata.clone(), last_read_at: None };
-        let candidates: Arc<[Candidate]> = planned.iter().map(candidate).collect();
-        for Heard { name, decisions } in hear(&self.monitored, &candidates, now).await {
+    async fn compare(
+        &self,
+        planned: &[Planned],
+        candidates: &Arc<[Candidate]>,
+        now: Timestamp,
+        differences: &mut BTreeMap<String, Differences>,
+    ) {
+        for Heard { name, decisions } in hear(&self.monitored, candidates, now).await {
             let differences = differences.entry(name.to_string()).or_default();
             match decisions {
                 Ok(decisions) => {
@@ -243,7 +280,8 @@ fn with(policies: &Arc<[NamedPolicy]>, name: &str, policy: Arc<dyn LifecyclePoli
 #[async_trait]
 impl TaskExecutor for LifecycleManager {
     async fn execute(&self, now: Timestamp) -> Result<()> {
-        let report = self.apply_policies(now).await?;
+        let cut_off = self.progress.as_ref().and_then(|path| Progress::read(path, &self.policies_digest()));
+        let report = self.apply(now, cut_off).await?;
         match report.problems.first() {
             None => Ok(()),
             Some(first) => {

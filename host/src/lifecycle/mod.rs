@@ -3,6 +3,8 @@
 mod ageing_store;
 mod audit;
 mod manager;
+mod pace;
+mod progress;
 mod report;
 mod rule;
 
@@ -49,6 +51,22 @@ pub trait LifecyclePolicy: fmt::Debug + Send + Sync + 'static {
             tags: self.tags(candidate, now).cloned().unwrap_or_default(),
         };
         Ok(candidates.iter().map(decide).collect())
+    }
+
+    /// Whether it knows when it would decide otherwise, so that nobody need ask it about everything again and again.
+    fn foresees(&self) -> bool {
+        false
+    }
+
+    /// Of one that [foresees](LifecyclePolicy::foresees): no later than when it might first decide otherwise about an object
+    /// than it does now, if nothing is changed about it; `None` for never.
+    fn next_change(&self, _candidate: &Candidate, now: Timestamp) -> Option<Timestamp> {
+        Some(now)
+    }
+
+    /// What all its decisions come from. Another one is another policy.
+    fn fingerprint(&self) -> String {
+        format!("{self:?}")
     }
 }
 

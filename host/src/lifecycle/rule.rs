@@ -55,13 +55,16 @@ impl Rule {
     }
 
     fn is_due(&self, candidate: &Candidate, after: Option<Duration>, now: Timestamp) -> bool {
-        let object = &candidate.metadata;
-        let Some(after) = after.filter(|_| self.is_for(object)) else { return false };
-        let since = match self.since {
-            Since::Updated => object.updated_at,
-            Since::Created => object.created_at,
-        };
-        (now - since).to_std().is_ok_and(|age| age >= after)
+        let Some(after) = after.filter(|_| self.is_for(&candidate.metadata)) else { return false };
+        (now - self.since(candidate)).to_std().is_ok_and(|age| age >= after)
+    }
+
+    /// When the age of an object begins.
+    fn since(&self, candidate: &Candidate) -> Timestamp {
+        match self.since {
+            Since::Updated => candidate.metadata.updated_at,
+            Since::Created => candidate.metadata.created_at,
+        }
     }
 }
 
@@ -81,6 +84,21 @@ impl LifecyclePolicy for Rule {
     fn tags(&self, candidate: &Candidate, now: Timestamp) -> Option<&Tags> {
         let (after, tags) = self.tag_after.as_ref()?;
         self.is_due(candidate, Some(*after), now).then_some(tags)
+    }
+
+    fn foresees(&self) -> bool {
+        true
+    }
+
+    fn next_change(&self, candidate: &Candidate, now: Timestamp) -> Option<Timestamp> {
+        if !self.is_for(&candidate.metadata) {
+            return None;
+        }
+        let since = self.since(candidate);
+        let spans = [self.archive_after, self.delete_after, self.tag_after.as_ref().map(|(after, _)| *after)];
+        // A span that ends after all time never ends.
+        let end = |span: Duration| since.checked_add_signed(chrono::Duration::from_std(span).ok()?);
+        spans.into_iter().flatten().filter_map(end).filter(|end| *end > now).min()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::lifecycle::{AgeingStep, AgeingStore};
 use crate::monitor::{Operation, StoreMonitor};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata, StoreName};
 use crate::provider::layers::missing_layer;
-use crate::provider::{CheckReport, ListQuery, Page, StorageProvider, StoreOptions, Usage, Watch};
+use crate::provider::{CheckReport, DueIndex, ListQuery, Page, StorageProvider, StoreOptions, Usage, Watch};
 
 pub use probe::Probe;
 
@@ -450,6 +450,10 @@ impl StorageProvider for StorageManager {
         self.0.provider.snapshot().await
     }
 
+    fn due_index(self: Arc<Self>) -> Option<Arc<dyn DueIndex>> {
+        Arc::clone(&self.0.provider).due_index()
+    }
+
     fn ageing(self: Arc<Self>) -> Option<Arc<dyn AgeingStore>> {
         let ages = self.0.ageing().is_ok();
         ages.then_some(self as Arc<dyn AgeingStore>)
@@ -469,6 +473,15 @@ impl AgeingStore for StorageManager {
             page = self.0.call(Operation::List, ages.list_with_trash(&behind)).await?;
         }
         Ok(page)
+    }
+
+    async fn metadata_with_trash(&self, key: &Key) -> Result<StorageMetadata> {
+        let look_up = async { self.0.ageing()?.metadata_with_trash(key).await };
+        self.0.call(Operation::Metadata, look_up).await
+    }
+
+    fn may_need_sweep(&self) -> bool {
+        self.0.ageing().is_ok_and(|store| store.may_need_sweep())
     }
 
     async fn sweep_archive(&self) -> Result<u64> {

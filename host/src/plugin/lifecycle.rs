@@ -20,7 +20,7 @@ use super::supervisor::Supervisor;
 use super::synchronous::{Guest, Synchronous};
 use crate::error::Result;
 use crate::lifecycle::{Candidate, Decision, LifecyclePolicy};
-use crate::object::{Tags, Timestamp, millis_from_timestamp};
+use crate::object::{Digest, Tags, Timestamp, millis_from_timestamp};
 
 /// A policy that is a component.
 pub(super) struct PluginLifecyclePolicy {
@@ -33,6 +33,7 @@ pub(super) struct PluginLifecyclePolicy {
 pub(super) struct LifecycleTemplate {
     plugin: Synchronous,
     pre: LifecyclePolicyPre<State>,
+    digest: Digest,
     idle: Mutex<Option<Instance>>,
 }
 
@@ -73,8 +74,8 @@ impl LifecycleTemplate {
     ///
     /// # Errors
     /// Why it does not.
-    pub(super) fn probed(plugin: Synchronous, pre: LifecyclePolicyPre<State>) -> Result<Self> {
-        let template = Self { plugin, pre, idle: Mutex::default() };
+    pub(super) fn probed(plugin: Synchronous, pre: LifecyclePolicyPre<State>, digest: Digest) -> Result<Self> {
+        let template = Self { plugin, pre, digest, idle: Mutex::default() };
         let instance = template.instantiate()?;
         *template.idle.lock() = Some(instance);
         Ok(template)
@@ -143,5 +144,10 @@ impl LifecyclePolicy for PluginLifecyclePolicy {
 
     fn decide(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Decision>> {
         self.template.load_full().decide(candidates, now)
+    }
+
+    fn fingerprint(&self) -> String {
+        let template = self.template.load();
+        format!("{} {}", template.digest, template.plugin.settings)
     }
 }

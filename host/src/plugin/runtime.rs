@@ -167,7 +167,7 @@ impl PluginRuntime {
         let loaded = Loaded { digest: source.digest.clone(), interface: source.interface.clone() };
         let engine = source.engine.clone();
         let component = self.loader.compile(source, limits.compile_time).await?;
-        let made = self.make(&engine, &component, &loaded.interface, options).await?;
+        let made = self.make(&engine, &component, &loaded, options).await?;
         Ok(Prepared { loaded, made })
     }
 
@@ -185,9 +185,10 @@ impl PluginRuntime {
         &self,
         engine: &Engine,
         component: &Component,
-        interface: &Interface,
+        loaded: &Loaded,
         options: PluginOptions,
     ) -> Result<Made, PluginError> {
+        let Loaded { digest, interface } = loaded;
         let start = |error: wasmtime::Error| PluginError::Start(format!("{error:#}"));
         let linker = linker(engine, interface).map_err(start)?;
         let pre = linker.instantiate_pre(component).map_err(start)?;
@@ -217,8 +218,8 @@ impl PluginRuntime {
             }
             Kind::Lifecycle => {
                 let pre = LifecyclePolicyPre::new(pre).map_err(start)?;
-                let plugin = Synchronous { supervisor, engine, settings };
-                Ok(Made::Lifecycle(blocking(move || LifecycleTemplate::probed(plugin, pre)).await?))
+                let (plugin, digest) = (Synchronous { supervisor, engine, settings }, digest.clone());
+                Ok(Made::Lifecycle(blocking(move || LifecycleTemplate::probed(plugin, pre, digest)).await?))
             }
         }
     }

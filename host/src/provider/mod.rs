@@ -1,5 +1,6 @@
 //! The first seam: where bytes live.
 
+mod due;
 pub mod file;
 mod finding;
 pub mod grouped;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use self::due::{Due, DueIndex, DueState, NextLook, Version};
 pub use self::finding::{CheckReport, Finding, FindingKind, Findings, Watch};
 pub use self::read_only::{Objects, ReadOnly};
 
@@ -126,6 +128,11 @@ pub trait StorageProvider: fmt::Debug + Send + Sync + 'static {
     /// [`Error::Unsupported`] unless a provider can do this; those of the provider being out of reach.
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
         Err(Error::unsupported("this provider can not show all that it holds as of one moment"))
+    }
+
+    /// What says which of its objects are due, if it can; other stores are walked over.
+    fn due_index(self: Arc<Self>) -> Option<Arc<dyn DueIndex>> {
+        None
     }
 
     /// The same store as one whose objects age, if they do.

@@ -143,7 +143,7 @@ async fn what_is_applied_can_be_taken_back() {
     assert!(home.says("trash purge docs/drafts/b").await.contains("is gone for good"));
     assert!(home.says("trash ls docs").await.contains("the trash is empty"));
     let again = home.says("lifecycle apply docs").await;
-    assert!(again.contains("deleted   1") && !again.contains("archived"), "{again}");
+    assert!(again.contains("deleted  1") && !again.contains("archived"), "{again}");
     assert!(home.says("trash purge docs --all --yes").await.contains("purged 1 objects"));
     let mut audited = home.audited();
     // Several at a time, in any order.

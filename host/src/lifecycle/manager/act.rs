@@ -30,9 +30,16 @@ impl LifecycleManager {
                 Err(outcome) => outcome.count(report),
             }
         }
-        if acts.is_empty() {
-            return;
+        // Where acts wait for their turn, what is said to have begun begins soon.
+        let at_once = if self.pace.is_some() { Self::AT_ONCE } else { acts.len() };
+        while !acts.is_empty() {
+            let rest = acts.split_off(at_once.min(acts.len()));
+            self.take_all(acts, report).await;
+            acts = rest;
         }
+    }
+
+    async fn take_all(&self, acts: Vec<Act>, report: &mut LifecycleReport) {
         if let Some(audit) = &self.audit {
             let records = acts.iter().map(|act| act.record.clone()).collect();
             if let Err(error) = audit.begin(records).await {
@@ -70,6 +77,9 @@ impl LifecycleManager {
 
     async fn take(&self, act: Act) -> Outcome {
         let Act { key, step, done, record } = act;
+        if let Some(pace) = &self.pace {
+            pace.turn().await;
+        }
         let result = self.store.age(&key, step).await;
         if let Some(audit) = &self.audit {
             audit.end(record.of_result(&result)).await;

@@ -1,3 +1,6 @@
+mod due;
+mod resume;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 mod body;
 mod check;
 mod closed;
+mod due;
 mod durability;
 mod fault;
 mod index;
@@ -35,7 +36,7 @@ use self::reaper::{Reaper, ReaperThread, Temporary};
 pub use self::rebuild::{OldIndex, RebuildReport, plan_rebuild, rebuild};
 use self::snapshot::Snapshot;
 pub use self::space::{Space, space};
-use super::{CheckReport, ListQuery, Page, ReadOnly, StorageProvider, StoreOptions, Usage, Watch};
+use super::{CheckReport, DueIndex, ListQuery, Page, ReadOnly, StorageProvider, StoreOptions, Usage, Watch};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteRange, ByteStream, Checksum, ETag, Key, Object, StorageMetadata};
 
@@ -226,6 +227,10 @@ impl StorageProvider for FileStorageProvider {
 
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
         Ok(Arc::new(ReadOnly(self.take_snapshot().await?)))
+    }
+
+    fn due_index(self: Arc<Self>) -> Option<Arc<dyn DueIndex>> {
+        Some(self)
     }
 
     /// Also whether the index is whole, and has a file for each body that it refers to, as of one moment. What a crash

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::object::{
     AttributeChanges, Body, ByteRange, ByteStream, Checksum, ETag, Key, Object, StorageMetadata, UserMetadata,
 };
-use crate::provider::{CheckReport, ListQuery, Page, StorageProvider, StoreOptions, Watch};
+use crate::provider::{CheckReport, DueIndex, ListQuery, Page, StorageProvider, StoreOptions, Watch};
 
 /// A layer whose objects are stored otherwise than they are read.
 ///
@@ -298,6 +298,10 @@ impl<C: Codec> StorageProvider for Coded<C> {
 
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
         self.inner.snapshot().await
+    }
+
+    fn due_index(self: Arc<Self>) -> Option<Arc<dyn DueIndex>> {
+        Arc::clone(&self.inner).due_index()
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 use super::key_locks::{KeyGuard, KeyLocks};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteRange, ByteStream, ETag, Key, Object, StorageMetadata};
-use crate::provider::{CheckReport, ListQuery, Page, StorageProvider, StoreOptions, Usage, Watch};
+use crate::provider::{CheckReport, DueIndex, ListQuery, Page, StorageProvider, StoreOptions, Usage, Watch};
 
 /// Lets the objects have so many bytes together and no more, however many write at the same time.
 ///
@@ -287,6 +287,10 @@ impl StorageProvider for Quota {
 
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
         self.inner.snapshot().await
+    }
+
+    fn due_index(self: Arc<Self>) -> Option<Arc<dyn DueIndex>> {
+        Arc::clone(&self.inner).due_index()
     }
 }
 

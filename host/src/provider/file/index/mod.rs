@@ -1,5 +1,6 @@
 //! The index: which objects there are, and where their bytes lie. What it says is so; its commit is the write.
 
+mod due;
 mod log;
 mod readers;
 mod row;
@@ -7,6 +8,7 @@ mod schema;
 mod survey;
 mod writer;
 
+pub(super) use due::{DueChange, due, due_state, versions};
 pub(super) use log::{Log, log_path, shared_memory_path, sync_closed};
 pub(super) use readers::Readers;
 pub(super) use row::{Damaged, Located, Order, Value, scan, usage, write_value};

@@ -250,7 +250,7 @@ pub(in super::super) fn usage(connection: &Connection) -> Result<Usage, Fault> {
 
 /// The least bytes behind all keys that begin with the prefix, if there are any. No byte of UTF-8 is 0xFF, so that the
 /// last one can always be counted up.
-fn behind_prefix(prefix: &str) -> Option<Vec<u8>> {
+pub(super) fn behind_prefix(prefix: &str) -> Option<Vec<u8>> {
     let mut bytes = prefix.as_bytes().to_vec();
     *bytes.last_mut()? += 1;
     Some(bytes)

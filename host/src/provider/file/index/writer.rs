@@ -9,6 +9,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
+use super::due::DueChange;
 use super::log::Log;
 use super::row::{self, Located};
 use crate::error::{Error, Result};
@@ -42,9 +43,18 @@ pub(in super::super) enum Place {
 }
 
 struct Command {
-    change: Change,
-    reply: oneshot::Sender<Result<StorageMetadata>>,
+    work: Work,
+    reply: oneshot::Sender<Result<Changed>>,
 }
+
+/// What is changed.
+enum Work {
+    Object(Change),
+    Due(DueChange),
+}
+
+/// The metadata of the object that was changed, if it was one.
+type Changed = Option<StorageMetadata>;
 
 /// The one that changes the index: a thread that takes all changes that wait and commits them together, so that one sync
 /// serves them all.
@@ -75,10 +85,20 @@ impl Writer {
     /// Carries out a change and waits until it is committed. Returns the object's metadata: the new one, or of what was
     /// deleted.
     pub(in super::super) async fn change(&self, change: Change) -> Result<StorageMetadata> {
+        let changed = self.work(Work::Object(change)).await?;
+        changed.ok_or_else(|| Error::internal("a change of an object has changed none"))
+    }
+
+    /// Changes when objects are due, and waits until that is committed.
+    pub(in super::super) async fn change_due(&self, change: DueChange) -> Result<()> {
+        self.work(Work::Due(change)).await.map(drop)
+    }
+
+    async fn work(&self, work: Work) -> Result<Changed> {
         let gone = || Error::internal("the thread that writes the index has ended: restart larder");
         let (reply, answer) = oneshot::channel();
         let commands = self.commands.as_ref().ok_or_else(gone)?;
-        commands.send(Command { change, reply }).map_err(|_| gone())?;
+        commands.send(Command { work, reply }).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }
@@ -131,8 +151,8 @@ impl Committer {
     fn run(mut self, received: &mpsc::Receiver<Command>) {
         while let Some(first) = self.next(received) {
             let batch = std::iter::once(first).chain(received.try_iter()).take(MAX_BATCH);
-            let (changes, replies): (Vec<_>, Vec<_>) = batch.map(|Command { change, reply }| (change, reply)).unzip();
-            let results = match self.commit(changes) {
+            let (work, replies): (Vec<_>, Vec<_>) = batch.map(|Command { work, reply }| (work, reply)).unzip();
+            let results = match self.commit(work) {
                 Ok(results) => results,
                 Err(error) => vec![Err(error); replies.len()],
             };
@@ -169,7 +189,7 @@ impl Committer {
     }
 
     /// Carries out all changes or none, but for those that fail for reasons of their own.
-    fn commit(&mut self, changes: Vec<Change>) -> Result<Vec<Result<StorageMetadata>>> {
+    fn commit(&mut self, work: Vec<Work>) -> Result<Vec<Result<Changed>>> {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
@@ -179,9 +199,9 @@ impl Committer {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| Fault::from(error).at(&index))?;
         let mut effects = Effects::default();
-        let mut results = Vec::with_capacity(changes.len());
-        for change in changes {
-            let result = apply_or_undo(&transaction, &self.layout, &mut effects, change);
+        let mut results = Vec::with_capacity(work.len());
+        for work in work {
+            let result = apply_or_undo(&transaction, &self.layout, &mut effects, work);
             if transaction.is_autocommit() {
                 // SQLite has given up the whole transaction, as it does when the disk is full.
                 return Err(result
@@ -278,14 +298,18 @@ fn apply_or_undo(
     connection: &Connection,
     layout: &Layout,
     effects: &mut Effects,
-    change: Change,
-) -> Result<StorageMetadata, Fault> {
+    work: Work,
+) -> Result<Changed, Fault> {
     connection.prepare_cached("SAVEPOINT change")?.execute([])?;
-    match apply(connection, layout, change) {
-        Ok((metadata, effect)) => {
+    let applied = match work {
+        Work::Object(change) => apply(connection, layout, change).map(|(object, effects)| (Some(object), effects)),
+        Work::Due(change) => change.apply(connection).map(|()| (None, Effects::default())),
+    };
+    match applied {
+        Ok((changed, effect)) => {
             connection.prepare_cached("RELEASE change")?.execute([])?;
             effects.add(effect);
-            Ok(metadata)
+            Ok(changed)
         }
         Err(fault) => {
             if !connection.is_autocommit() {

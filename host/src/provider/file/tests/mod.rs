@@ -1,5 +1,6 @@
 mod check;
 mod clock;
+mod due;
 mod durability;
 mod rebuild;
 mod snapshot;

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::AgeingOptions;
 use super::found::{Found, describe};
@@ -6,7 +7,7 @@ use super::mark::remove_marks;
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, ByteRange, ETag, Key, Object, StorageMetadata, Timestamp};
 use crate::provider::layers::key_locks::{KeyGuard, KeyLocks};
-use crate::provider::{Condition, StorageProvider};
+use crate::provider::{Condition, StorageProvider, StoreOptions};
 
 pub(super) struct Layer {
     pub(super) inner: Arc<dyn StorageProvider>,
@@ -17,12 +18,50 @@ pub(super) struct Layer {
     pub(super) copying: Arc<KeyLocks>,
     /// Shared by those who archive, so that copies which nothing refers to yet are not swept.
     pub(super) archiving: tokio::sync::RwLock<()>,
+    /// Whether the archive may have copies that nothing refers to: an earlier process may have left some.
+    pub(super) unswept: Arc<AtomicBool>,
+}
+
+/// Says that the archive may have a needless copy, unless it is [settled](Doubt::settle) that it has none.
+pub(super) struct Doubt {
+    unswept: Arc<AtomicBool>,
+    settled: bool,
+}
+
+impl Doubt {
+    pub(super) fn settle(mut self) {
+        self.settled = true;
+    }
+}
+
+impl Drop for Doubt {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.unswept.store(true, Ordering::Release);
+        }
+    }
 }
 
 /// A write that may happen, and what it replaces. Nobody else changes the key meanwhile.
 pub(super) struct Admitted {
-    pub(super) found: Found,
+    found: Found,
+    /// About the copy of what is replaced.
+    doubt: Doubt,
     _key: KeyGuard,
+}
+
+impl Admitted {
+    /// How it is stored, under the condition that was found for that.
+    pub(super) fn replaced_by(&self, options: StoreOptions, condition: Condition) -> StoreOptions {
+        self.found.replaced_by(options, condition)
+    }
+
+    /// Removes the copy of what was replaced.
+    pub(super) async fn remove_replaced(self, layer: &Layer, key: &Key) {
+        if layer.try_to_remove_copy(key, self.found.copy()).await {
+            self.doubt.settle();
+        }
+    }
 }
 
 impl Layer {
@@ -82,7 +121,8 @@ impl Layer {
     pub(super) async fn enter(&self, key: &Key, wanted: &Condition) -> Result<(Admitted, Condition)> {
         let guard = self.changing.lock(key).await;
         let (found, condition) = self.look(key, wanted).await?;
-        Ok((Admitted { found, _key: guard }, condition))
+        let doubt = Doubt { unswept: Arc::clone(&self.unswept), settled: found.copy().is_none() };
+        Ok((Admitted { found, doubt, _key: guard }, condition))
     }
 
     /// The same, for a write that was begun with a condition.
@@ -104,13 +144,20 @@ impl Layer {
         }
     }
 
-    /// The same, of a copy that nothing refers to. If that fails it is swept later.
-    pub(super) async fn try_to_remove_copy(&self, key: &Key, copy: Option<ETag>) {
-        let Some(copy) = copy else { return };
-        if let Err(error) = self.remove_copy(key, &copy).await {
+    /// The same, of a copy that nothing refers to. If that fails it is swept later. Says whether there is none any more.
+    pub(super) async fn try_to_remove_copy(&self, key: &Key, copy: Option<ETag>) -> bool {
+        let Some(copy) = copy else { return true };
+        let removed = self.remove_copy(key, &copy).await;
+        if let Err(error) = &removed {
             let (store, kind) = (&self.options.store, error.kind());
             tracing::warn!(%store, kind, "a copy in the archive remains until it is swept: {error}");
         }
+        removed.is_ok()
+    }
+
+    /// That something is begun which leaves a needless copy if it is cut off.
+    pub(super) fn doubt(&self) -> Doubt {
+        Doubt { unswept: Arc::clone(&self.unswept), settled: false }
     }
 
     /// Reads an archived object where its bytes are.

@@ -20,7 +20,7 @@ use self::mark::{Mark, OWN, remove_marks};
 use crate::error::{Error, Result};
 use crate::lifecycle::AgeingStore;
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata, StoreName, Timestamp};
-use crate::provider::{CheckReport, ListQuery, Page, StorageProvider, StoreOptions, Usage, Watch};
+use crate::provider::{CheckReport, DueIndex, ListQuery, Page, StorageProvider, StoreOptions, Usage, Watch};
 
 pub use self::mark::{Archived, Restored, Trashed};
 
@@ -73,7 +73,14 @@ impl Ageing {
     /// A layer around a store's provider, outside of its other layers.
     pub fn new(inner: Arc<dyn StorageProvider>, options: AgeingOptions) -> Self {
         let archiving = tokio::sync::RwLock::default();
-        Self(Arc::new(Layer { inner, options, changing: Arc::default(), copying: Arc::default(), archiving }))
+        Self(Arc::new(Layer {
+            inner,
+            options,
+            changing: Arc::default(),
+            copying: Arc::default(),
+            archiving,
+            unswept: Arc::new(true.into()),
+        }))
     }
 }
 
@@ -86,7 +93,7 @@ impl StorageProvider for Ageing {
         let (stored, admitted) = match body {
             Body::Bytes(_) => {
                 let (admitted, condition) = layer.enter(key, &wanted).await?;
-                let stored = layer.inner.store(key, body, admitted.found.replaced_by(options, condition)).await?;
+                let stored = layer.inner.store(key, body, admitted.replaced_by(options, condition)).await?;
                 (stored, Some(admitted))
             }
             // The key is held from the end of the body on, not while it comes.
@@ -105,8 +112,8 @@ impl StorageProvider for Ageing {
                 (stored, admitted)
             }
         };
-        if let Some(admitted) = &admitted {
-            layer.try_to_remove_copy(key, admitted.found.copy()).await;
+        if let Some(admitted) = admitted {
+            admitted.remove_replaced(layer, key).await;
         }
         Ok(stored)
     }
@@ -191,6 +198,10 @@ impl StorageProvider for Ageing {
 
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
         self.0.inner.snapshot().await
+    }
+
+    fn due_index(self: Arc<Self>) -> Option<Arc<dyn DueIndex>> {
+        Arc::clone(&self.0.inner).due_index()
     }
 
     fn ageing(self: Arc<Self>) -> Option<Arc<dyn AgeingStore>> {

@@ -1,5 +1,7 @@
 //! What is done with objects that age.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::TryStreamExt;
@@ -46,9 +48,23 @@ impl AgeingStore for Ageing {
         Ok(Page { objects: objects.collect(), more })
     }
 
+    async fn metadata_with_trash(&self, key: &Key) -> Result<StorageMetadata> {
+        let object = self.0.inner.metadata(key).await?;
+        Ok(match Archived::of(&object) {
+            Some(archived) => describe(object, archived),
+            None => object,
+        })
+    }
+
+    fn may_need_sweep(&self) -> bool {
+        self.0.options.archive.is_some() && self.0.unswept.load(Ordering::Acquire)
+    }
+
     async fn sweep_archive(&self) -> Result<u64> {
         let layer = &self.0;
         let Some((_, archive)) = &layer.options.archive else { return Ok(0) };
+        layer.unswept.store(false, Ordering::Release);
+        let doubt = layer.doubt();
         let mut swept = 0;
         let mut query = ListQuery::all();
         loop {
@@ -60,6 +76,7 @@ impl AgeingStore for Ageing {
                 }
             }
             if query.start_after.is_none() {
+                doubt.settle();
                 return Ok(swept);
             }
         }
@@ -101,11 +118,19 @@ impl Layer {
         let (_, archive) = self.archive_store()?;
         let _archiving = self.archiving.read().await;
         let _copying = self.copying.lock(key).await;
+        let doubt = self.doubt();
         let copy = self.copy(key, judged, archive).await?;
         let marked = self.replace_by_mark(key, judged, &copy, now).await;
-        if let Err(Error::PreconditionFailed { .. } | Error::NotFound { .. } | Error::InvalidInput { .. }) = &marked {
+        let settled = match &marked {
+            Ok(()) => true,
             // The object stays as it is, and so nothing refers to the copy.
-            self.try_to_remove_copy(key, Some(copy)).await;
+            Err(Error::PreconditionFailed { .. } | Error::NotFound { .. } | Error::InvalidInput { .. }) => {
+                self.try_to_remove_copy(key, Some(copy)).await
+            }
+            Err(_) => false,
+        };
+        if settled {
+            doubt.settle();
         }
         marked
     }
@@ -194,8 +219,11 @@ impl Layer {
         let body = copy.body.verified(archived.size, Some(archived.checksum), what);
         let stamp = Stamp { etag: archived.etag, updated_at: object.updated_at, created_at: Some(object.created_at) };
         let options = StoreOptions { attributes, stamp, condition: Condition::IfMatch(object.etag) };
+        let doubt = self.doubt();
         self.inner.store(key, body, options).await?;
-        self.try_to_remove_copy(key, Some(archived.copy)).await;
+        if self.try_to_remove_copy(key, Some(archived.copy)).await {
+            doubt.settle();
+        }
         Ok(())
     }
 
