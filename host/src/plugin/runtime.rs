@@ -130,7 +130,7 @@ impl PluginRuntime {
         let part = match made {
             Made::Provider(instances) => Part::Provider(Arc::new(PluginStorageProvider::new(instances))),
             Made::Eviction(template) => Part::Eviction(Arc::new(PluginEvictionFactory::new(template))),
-            Made::Lifecycle(template) => Part::Lifecycle(Arc::new(PluginLifecyclePolicy::new(template))),
+            Made::Lifecycle(template) => Part::Lifecycle(Arc::new(PluginLifecyclePolicy::new(*template))),
         };
         Ok(Plugin { name, store, loaded: Arc::new(ArcSwap::from_pointee(loaded)), part })
     }
@@ -151,7 +151,7 @@ impl PluginRuntime {
         match (&plugin.part, made) {
             (Part::Provider(provider), Made::Provider(instances)) => provider.replace(instances),
             (Part::Eviction(factory), Made::Eviction(template)) => factory.replace(template),
-            (Part::Lifecycle(policy), Made::Lifecycle(template)) => policy.replace(template),
+            (Part::Lifecycle(policy), Made::Lifecycle(template)) => policy.replace(*template),
             _ => return Err(PluginError::WrongKind { wanted, found }),
         }
         plugin.loaded.store(Arc::new(loaded));
@@ -219,7 +219,8 @@ impl PluginRuntime {
             Kind::Lifecycle => {
                 let pre = LifecyclePolicyPre::new(pre).map_err(start)?;
                 let (plugin, digest) = (Synchronous { supervisor, engine, settings }, digest.clone());
-                Ok(Made::Lifecycle(blocking(move || LifecycleTemplate::probed(plugin, pre, digest)).await?))
+                let template = blocking(move || LifecycleTemplate::probed(plugin, pre, digest)).await?;
+                Ok(Made::Lifecycle(Box::new(template)))
             }
         }
     }
@@ -251,7 +252,7 @@ struct Loaded {
 enum Made {
     Provider(Arc<Instances>),
     Eviction(Arc<EvictionTemplate>),
-    Lifecycle(LifecycleTemplate),
+    Lifecycle(Box<LifecycleTemplate>),
 }
 
 /// A plugin, loaded and ready. Clones are the same one.
