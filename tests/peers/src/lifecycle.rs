@@ -1,4 +1,5 @@
-//! Policies that plan a store: rules of the configuration beside a plugin with the same rules.
+//! Policies that plan a store: rules of the configuration beside a plugin with the same rules. And runs of rules over what is
+//! due, beside runs that walk.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,6 +39,9 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = ".")]
     folder: PathBuf,
 }
+
+/// How many become due on one day, at most, and on the next.
+const DUE: u64 = 1000;
 
 /// A way to have objects judged.
 struct Side {
@@ -86,12 +90,58 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let [rules, plugin] = figures.map(|figures| median(&figures));
         println!("{what}: rules {rules:.0}, plugin {plugin:.0}, plugin / rules {:.2}", plugin / rules);
     }
+    apply(&runtime, &store, arguments, now)?;
     let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     println!(
         "{} objects are in each plan; in memory: {:.1} MiB before, {:.1} MiB after",
         counts[0],
         mebibytes(before),
         mebibytes(after)
+    );
+    Ok(())
+}
+
+/// A rule as any other, of which nobody knows what it will say.
+#[derive(Debug)]
+struct Unforeseen(Rule);
+
+impl LifecyclePolicy for Unforeseen {
+    fn should_archive(&self, candidate: &Candidate, now: Timestamp) -> bool {
+        self.0.should_archive(candidate, now)
+    }
+
+    fn should_delete(&self, candidate: &Candidate, now: Timestamp) -> bool {
+        self.0.should_delete(candidate, now)
+    }
+
+    fn retention_period(&self, candidate: &Candidate) -> Duration {
+        self.0.retention_period(candidate)
+    }
+}
+
+/// Runs of one rule: the first, which walks, those that look at what is due, and those that walk.
+fn apply(runtime: &Runtime, store: &Arc<Ageing>, arguments: &Arguments, now: Timestamp) -> Result<()> {
+    let rule = Rule { delete_after: Some(DAY * 60), ..Rule::default() };
+    let run = |policy: Arc<dyn LifecyclePolicy>, now: Timestamp| {
+        let begun = Instant::now();
+        let manager = LifecycleManager::new(StoreName::new("store")?, store.clone()).with_policy("old", policy);
+        let report = runtime.block_on(manager.apply_policies(now))?;
+        anyhow::Ok((report.deleted, begun.elapsed().as_secs_f64() * 1000.0))
+    };
+    let foreseen = || Arc::new(rule.clone());
+    let unforeseen = || Arc::new(Unforeseen(rule.clone()));
+    let times = |policy: &dyn Fn() -> Arc<dyn LifecyclePolicy>| {
+        let times: Result<Vec<f64>> = (0..arguments.rounds).map(|_| Ok(run(policy(), now)?.1)).collect();
+        anyhow::Ok(median(&times?))
+    };
+    let (_, first) = run(foreseen(), now)?;
+    let idle = times(&|| foreseen())?;
+    let (due, indexed) = run(foreseen(), now + DAY)?;
+    let idle_walk = times(&|| unforeseen())?;
+    let (due_later, walked) = run(unforeseen(), now + DAY * 2)?;
+    println!(
+        "a run of a rule, ms: the first, which walks and makes the index, {first:.0}; nothing due: by the index {idle:.2}, by a \
+         walk {idle_walk:.0}; due and deleted: {due} by the index {indexed:.0}, {due_later} by a walk {walked:.0}"
     );
     Ok(())
 }
@@ -126,7 +176,13 @@ async fn fill(folder: PathBuf, objects: u64, now: Timestamp) -> Result<Arc<Agein
         let place = place[(number % 10) as usize];
         let tags = if place == "drafts/" { vec![("state".to_owned(), "draft".to_owned())] } else { Vec::new() };
         let attributes = Attributes { tags: Tags::from_pairs(tags)?, ..Attributes::default() };
-        let age = if number % 20 < 10 { DAY } else { DAY * 40 };
+        let share = (objects / DUE).max(2);
+        let age = match number % share {
+            0 => DAY * 59,
+            1 => DAY * 58,
+            _ if number % 20 < 10 => DAY,
+            _ => DAY * 40,
+        };
         let options = StoreOptions { attributes, stamp: Stamp::at(now - age), ..StoreOptions::default() };
         let key = Key::new(format!("{place}{number:012}"))?;
         anyhow::Ok(files.store(&key, Body::Bytes(Bytes::from_static(b"bytes")), options).await?)
