@@ -15,7 +15,7 @@ use crate::client::RemoteHost;
 use crate::config::Config;
 use crate::error::Error;
 use crate::host::{DataDir, Host, HostError, OPERATOR, RunFile};
-use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, on_record};
+use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, ReadLog, on_record};
 use crate::object::{Key, StoreName, now};
 use crate::provider::StorageProvider;
 
@@ -131,6 +131,14 @@ impl Data {
     pub(super) fn audit(&self) -> Result<Option<Arc<dyn Audit>>, Failure> {
         match &self.0 {
             Reached::Alone { lock, .. } => Ok(Some(Host::audit_log(lock).map_err(not_opened)?)),
+            Reached::ThroughHost { .. } | Reached::Given(_) => Ok(None),
+        }
+    }
+
+    /// The log of what was read in a store, for this process alone; a host that runs has it open itself.
+    pub(super) fn reads(&self, name: &StoreName) -> Result<Option<Arc<ReadLog>>, Failure> {
+        match &self.0 {
+            Reached::Alone { config, lock, .. } => Host::read_log(config, lock, name).map_err(not_opened),
             Reached::ThroughHost { .. } | Reached::Given(_) => Ok(None),
         }
     }

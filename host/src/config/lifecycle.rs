@@ -45,6 +45,9 @@ pub struct LifecycleConfig {
     /// With how many objects a second something is done at most; absent: as many as the stores take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rate: Option<NonZeroU32>,
+    /// Whether plugins are told when objects were last read. Rules that count from that are told anyway.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub track_reads: bool,
 }
 
 /// What becomes of objects by their age.
@@ -98,6 +101,8 @@ pub enum SinceConfig {
     Updated,
     /// When its key came to be.
     Created,
+    /// When it was last read, or its bytes were last written if that is later.
+    Read,
 }
 
 impl LifecycleConfig {
@@ -107,6 +112,11 @@ impl LifecycleConfig {
     pub fn schedule(&self) -> ScheduleConfig {
         let every = || ScheduleConfig::every(self.every.unwrap_or(Self::HOURLY));
         self.schedule.clone().unwrap_or_else(every)
+    }
+
+    /// Whether somebody wants to know when objects were last read.
+    pub fn tracks_reads(&self) -> bool {
+        self.track_reads || self.rules.iter().any(|rule| rule.since == SinceConfig::Read)
     }
 
     /// The rules by their names. What is wrong with one was told by the check of the configuration.
@@ -148,6 +158,7 @@ impl RuleConfig {
             since: match self.since {
                 SinceConfig::Updated => Since::Updated,
                 SinceConfig::Created => Since::Created,
+                SinceConfig::Read => Since::Read,
             },
             archive_after: self.archive_after.map(Period::as_duration),
             delete_after: self.delete_after.map(Period::as_duration),

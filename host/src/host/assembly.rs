@@ -11,6 +11,7 @@ use tracing::info;
 
 use super::HostError;
 use super::components::{self, Located};
+use super::lifecycle;
 use super::plugins::{self, PluginUse};
 use crate::cache::{self, CacheManager};
 use crate::config::{
@@ -18,7 +19,7 @@ use crate::config::{
 };
 use crate::error::Error;
 use crate::events::EventStream;
-use crate::lifecycle::{LifecyclePolicy, Rule};
+use crate::lifecycle::{LifecyclePolicy, ReadLog, Rule};
 use crate::manager::StorageManager;
 use crate::monitor::StorageMonitor;
 use crate::object::{StorageMetadata, StoreName, now};
@@ -122,7 +123,25 @@ impl<'a> Assembly<'a> {
             None => None,
         };
         let (monitor, events) = (self.monitor.store(name), self.events.clone());
-        Ok(StorageManager::with_events(name.clone(), provider, cache, monitor, events))
+        let manager = StorageManager::with_events(name.clone(), provider, cache, monitor, events);
+        Ok(match self.reads(name, config).await? {
+            Some(reads) => manager.with_reads(reads),
+            None => manager,
+        })
+    }
+
+    /// Where what is read in a store is noted, if anybody wants to know. Where nobody does, reads are not noted from now on,
+    /// and what was noted before is nothing to go by later.
+    async fn reads(&self, name: &StoreName, config: &StorageConfig) -> Result<Option<Arc<ReadLog>>, HostError> {
+        let path = lifecycle::read_log(self.data_dir, name);
+        let wanted = config.lifecycle.as_ref().is_some_and(LifecycleConfig::tracks_reads);
+        let open = move || match wanted {
+            true => ReadLog::open(&path, Arc::new(now)).map(|log| Some(Arc::new(log))),
+            false => ReadLog::remove(&path).map(|()| None),
+        };
+        let opened = tokio::task::spawn_blocking(open).await;
+        let opened = opened.unwrap_or_else(|error| Err(Error::internal(error.to_string())));
+        opened.map_err(|error| HostError::Store { store: name.clone(), error })
     }
 
     /// Where the objects of a store live, within their layers.
@@ -156,7 +175,10 @@ impl<'a> Assembly<'a> {
     /// Why its archive can not be made.
     async fn ageing(&mut self, name: &StoreName, config: &LifecycleConfig) -> Result<AgeingOptions, HostError> {
         let archive = match &config.archive_to {
-            Some(archive) => Some((archive.clone(), Arc::new(self.store(archive).await?) as Arc<dyn StorageProvider>)),
+            Some(archive) => {
+                let store = Arc::new(self.store(archive).await?.without_reads());
+                Some((archive.clone(), store as Arc<dyn StorageProvider>))
+            }
             None => None,
         };
         let locks: Vec<Rule> = config.rules().map(|(_, rule)| rule).filter(|rule| rule.lock).collect();

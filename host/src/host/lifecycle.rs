@@ -1,5 +1,6 @@
 //! Makes what lets the objects of a store age.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::HostError;
@@ -8,8 +9,13 @@ use crate::config::{LifecycleConfig, PluginMode};
 use crate::lifecycle::{AgeingStore, LifecycleManager};
 use crate::object::StoreName;
 
-/// Where runs keep how far they are, in the data folder.
+/// Where runs keep how far they are, and reads are noted, in the data folder.
 const FOLDER: &str = "lifecycle";
+
+/// Where what is read in a store is noted, if it is.
+pub(super) fn read_log(data_dir: &Path, store: &StoreName) -> PathBuf {
+    data_dir.join(FOLDER).join(format!("{store}.reads"))
+}
 
 /// The policies of a store, at work on it.
 ///

@@ -46,7 +46,7 @@ use crate::alerts::AlertManager;
 use crate::config::{self, Config, PluginName, StorageConfig, StorageType, StoreTemplate};
 use crate::error::{Error, Result};
 use crate::events::EventStream;
-use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, LifecycleManager, on_record};
+use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, LifecycleManager, ReadLog, on_record};
 use crate::manager::{Probe, StorageManager};
 use crate::monitor::{HealthReport, StorageMonitor};
 use crate::object::{Key, StoreName, Timestamp, now};
@@ -146,7 +146,9 @@ impl Host {
         for (name, store) in &config.stores {
             if let Some(lifecycle) = &store.lifecycle {
                 let ages = Arc::new(assembly.store(name).await?);
+                let reads = ages.reads().cloned();
                 let manager = lifecycle::manager(&mut assembly, name, lifecycle, ages).await?.with_audit(audit.clone());
+                let manager = reads.into_iter().fold(manager, LifecycleManager::with_reads);
                 lifecycles.insert(name.clone(), Arc::new(manager));
             }
             tasks::schedule(&mut assembly, &scheduler, &folders, name, store, lifecycles.get(name)).await?;
@@ -376,7 +378,22 @@ impl Host {
         let monitor = StorageMonitor::new()?;
         let runtime = Assembly::runtime(config, &config.data_dir)?;
         let mut assembly = Assembly::new(config, &config.data_dir, &runtime, &monitor);
-        lifecycle::manager(&mut assembly, name, &lifecycle, store).await
+        let manager = lifecycle::manager(&mut assembly, name, &lifecycle, store).await?;
+        let reads = ReadLog::peek(&lifecycle::read_log(&config.data_dir, name), Arc::new(now));
+        Ok(reads.map(Arc::new).into_iter().fold(manager, LifecycleManager::with_reads))
+    }
+
+    /// The log of what is read in a store of a data folder on which no host runs, if reads are noted there.
+    ///
+    /// # Errors
+    /// [`HostError::Store`] if it can not be opened.
+    pub fn read_log(config: &Config, data_dir: &DataDir, name: &StoreName) -> Result<Option<Arc<ReadLog>>, HostError> {
+        let store = config.stores.get(name).cloned().unwrap_or_else(|| client_store(config));
+        if !store.lifecycle.is_some_and(|lifecycle| lifecycle.tracks_reads()) {
+            return Ok(None);
+        }
+        let log = ReadLog::open(&lifecycle::read_log(data_dir.path(), name), Arc::new(now));
+        Ok(Some(Arc::new(log.map_err(|error| HostError::Store { store: name.clone(), error })?)))
     }
 
     /// The stores that front doors serve, in order of name, each with the moment since when it is there.
@@ -414,6 +431,7 @@ impl Host {
             let mut ages = None;
             if let Some(lifecycle) = &config.lifecycle {
                 let manager = lifecycle::manager(&mut assembly, name, lifecycle, Arc::new(store.clone())).await?;
+                let manager = store.reads().cloned().into_iter().fold(manager, LifecycleManager::with_reads);
                 ages = Some(Arc::new(manager.with_audit(self.audit.clone())));
             }
             let folders = backup::Folders::default();

@@ -45,9 +45,9 @@ pub(super) async fn schedule(
     if let Some(config) = &config.backup {
         let target = match &config.to {
             RepositoryAddress::Folder(folder) => folders.target(folder.clone()),
-            RepositoryAddress::Store(store) => Target::Store(assembly.store(store).await?),
+            RepositoryAddress::Store(store) => Target::Store(assembly.store(store).await?.without_reads()),
         };
-        scheduler.schedule_task(BackUp::task(assembly.store(name).await?, target, config))?;
+        scheduler.schedule_task(BackUp::task(assembly.store(name).await?.without_reads(), target, config))?;
     }
     Ok(())
 }

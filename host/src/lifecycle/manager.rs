@@ -19,7 +19,7 @@ use self::together::Together;
 use super::pace::Pace;
 use super::progress::{Progress, ProgressKeeper};
 use super::report::{Differences, LifecycleReport, Opinion, Planned, Verdict};
-use super::{AgeingStore, Audit, Candidate, Decision, LifecyclePolicy};
+use super::{AgeingStore, Audit, Candidate, Decision, LifecyclePolicy, ReadLog};
 use crate::error::{Error, Result};
 use crate::object::{StorageMetadata, StoreName, Timestamp};
 use crate::provider::ListQuery;
@@ -48,6 +48,7 @@ pub struct LifecycleManager {
     monitored: Arc<[NamedPolicy]>,
     audit: Option<Arc<dyn Audit>>,
     pace: Option<Pace>,
+    reads: Option<Arc<ReadLog>>,
     /// Where runs of the task keep how far they are.
     progress: Option<PathBuf>,
     /// Held by a run: one at a time uses the index of what is due.
@@ -81,6 +82,7 @@ impl LifecycleManager {
             monitored: Arc::new([]),
             audit: None,
             pace: None,
+            reads: None,
             progress: None,
             running: tokio::sync::Mutex::default(),
         }
@@ -121,6 +123,13 @@ impl LifecycleManager {
         self
     }
 
+    /// With a log of when objects were last read.
+    #[must_use]
+    pub fn with_reads(mut self, reads: Arc<ReadLog>) -> Self {
+        self.reads = Some(reads);
+        self
+    }
+
     /// With a file in which runs of the task keep how far they are: one that is cut off is gone on with.
     #[must_use]
     pub fn with_progress(mut self, path: PathBuf) -> Self {
@@ -140,7 +149,7 @@ impl LifecycleManager {
             let page = self.store.list(&query).await?;
             query.start_after = page.next().map(|key| key.as_str().to_owned());
             considered += page.objects.len() as u64;
-            let planned = self.judge(&self.candidates(page.objects), now).await;
+            let planned = self.judge(&self.candidates(page.objects).await, now).await;
             planned.into_iter().filter(|planned| planned.verdict != Verdict::Keep).for_each(&mut *found);
             if query.start_after.is_none() {
                 return Ok(considered);
@@ -153,7 +162,7 @@ impl LifecycleManager {
     /// # Errors
     /// One of the policies can not be heard.
     pub async fn explain(&self, object: StorageMetadata, now: Timestamp) -> Result<(Planned, Vec<Opinion>)> {
-        let candidates = self.candidates(vec![object.clone()]);
+        let candidates = self.candidates(vec![object.clone()]).await;
         let mut opinions = Vec::new();
         for (policies, decides) in [(&self.policies, true), (&self.monitored, false)] {
             for heard in hear(policies, &candidates, now).await {
@@ -212,8 +221,13 @@ impl LifecycleManager {
         ListQuery { limit: Self::BATCH, ..ListQuery::all() }
     }
 
-    fn candidates(&self, objects: Vec<StorageMetadata>) -> Arc<[Candidate]> {
-        objects.into_iter().map(|metadata| Candidate { metadata, last_read_at: None }).collect()
+    async fn candidates(&self, objects: Vec<StorageMetadata>) -> Arc<[Candidate]> {
+        let reads = match &self.reads {
+            Some(reads) => reads.last_reads(&objects).await.into_iter().map(Some).collect(),
+            None => vec![None; objects.len()],
+        };
+        let candidate = |(metadata, last_read_at)| Candidate { metadata, last_read_at };
+        objects.into_iter().zip(reads).map(candidate).collect()
     }
 
     /// Asks every policy about every object.

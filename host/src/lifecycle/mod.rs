@@ -5,6 +5,7 @@ mod audit;
 mod manager;
 mod pace;
 mod progress;
+mod reads;
 mod report;
 mod rule;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use ageing_store::{AgeingStep, AgeingStore};
 pub use audit::{Audit, AuditOutcome, AuditRecord, on_record};
 pub use manager::LifecycleManager;
+pub use reads::ReadLog;
 pub use report::{Differences, LifecycleReport, Opinion, Planned, Verdict};
 pub use rule::{Rule, Since};
 
@@ -75,7 +77,8 @@ pub trait LifecyclePolicy: fmt::Debug + Send + Sync + 'static {
 pub struct Candidate {
     /// What is known of it.
     pub metadata: StorageMetadata,
-    /// When it was last read, if the host keeps track of that.
+    /// When it was last read, or written if that is later, if the host keeps track of that: no earlier than it was, and later
+    /// where it is not known.
     pub last_read_at: Option<Timestamp>,
 }
 

@@ -38,6 +38,8 @@ pub enum Since {
     Updated,
     /// When its key came to be.
     Created,
+    /// When it was last read, or its bytes written if that is later. Where nobody keeps track of reads, it has no age.
+    Read,
 }
 
 impl Rule {
@@ -56,14 +58,16 @@ impl Rule {
 
     fn is_due(&self, candidate: &Candidate, after: Option<Duration>, now: Timestamp) -> bool {
         let Some(after) = after.filter(|_| self.is_for(&candidate.metadata)) else { return false };
-        (now - self.since(candidate)).to_std().is_ok_and(|age| age >= after)
+        let Some(since) = self.since(candidate) else { return false };
+        (now - since).to_std().is_ok_and(|age| age >= after)
     }
 
-    /// When the age of an object begins.
-    fn since(&self, candidate: &Candidate) -> Timestamp {
+    /// When the age of an object begins, if that is known.
+    fn since(&self, candidate: &Candidate) -> Option<Timestamp> {
         match self.since {
-            Since::Updated => candidate.metadata.updated_at,
-            Since::Created => candidate.metadata.created_at,
+            Since::Updated => Some(candidate.metadata.updated_at),
+            Since::Created => Some(candidate.metadata.created_at),
+            Since::Read => candidate.last_read_at.map(|read| read.max(candidate.metadata.updated_at)),
         }
     }
 }
@@ -94,7 +98,8 @@ impl LifecyclePolicy for Rule {
         if !self.is_for(&candidate.metadata) {
             return None;
         }
-        let since = self.since(candidate);
+        // What is not known now may be known at any time.
+        let Some(since) = self.since(candidate) else { return Some(now) };
         let spans = [self.archive_after, self.delete_after, self.tag_after.as_ref().map(|(after, _)| *after)];
         // A span that ends after all time never ends.
         let end = |span: Duration| since.checked_add_signed(chrono::Duration::from_std(span).ok()?);
@@ -167,6 +172,19 @@ mod tests {
         let rule = Rule { since: Since::Created, ..rule };
         assert!(!decide(&rule, &object, day(5) - millisecond).archive && decide(&rule, &object, day(5)).archive);
         assert_eq!(decide(&rule, &object, day(0) - DAY), Decision::KEEP, "an object from the future is not old");
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_unread_has_no_age() {
+        let rule = Rule { since: Since::Read, delete_after: Some(Duration::ZERO), ..Rule::default() };
+        let unknown = candidate("a", 1, &[]);
+        assert!(!decide(&rule, &unknown, day(1000)).delete);
+        assert_eq!(rule.next_change(&unknown, day(1000)), Some(day(1000)), "it may be known at any time");
+        let rule = Rule { delete_after: Some(DAY * 5), ..rule };
+        let read = |number| Candidate { last_read_at: Some(day(number)), ..unknown.clone() };
+        assert!(!decide(&rule, &read(20), day(24)).delete && decide(&rule, &read(20), day(25)).delete);
+        assert!(!decide(&rule, &read(3), day(14)).delete, "it was written on the tenth");
+        assert_eq!(rule.next_change(&read(20), day(21)), Some(day(25)));
     }
 
     #[test]

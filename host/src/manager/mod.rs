@@ -17,7 +17,7 @@ use tracing::Instrument;
 use crate::cache::{CacheEntry, CacheManager, Cached};
 use crate::error::{Error, Result};
 use crate::events::{Event, EventStream, EventType, ObjectEvent};
-use crate::lifecycle::{AgeingStep, AgeingStore};
+use crate::lifecycle::{AgeingStep, AgeingStore, ReadLog};
 use crate::monitor::{Operation, StoreMonitor};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata, StoreName};
 use crate::provider::layers::missing_layer;
@@ -38,7 +38,11 @@ use flight::{Landing, landed};
 /// A change whose caller goes away is carried on to its end in the background; a body in pieces is cut off, and the
 /// object then stays as it was.
 #[derive(Clone, Debug)]
-pub struct StorageManager(Arc<Owned>);
+pub struct StorageManager {
+    owned: Arc<Owned>,
+    /// Where reads are noted, if anybody wants to know.
+    reads: Option<Arc<ReadLog>>,
+}
 
 #[derive(Debug)]
 struct Owned {
@@ -73,22 +77,39 @@ impl StorageManager {
             let watched = Arc::downgrade(coherence);
             monitor.watch_cache(move || watched.upgrade().map(|watched| watched.cache().stats()).unwrap_or_default());
         }
-        Self(Arc::new(Owned { name, provider, coherence, monitor, events }))
+        Self { owned: Arc::new(Owned { name, provider, coherence, monitor, events }), reads: None }
+    }
+
+    /// The same, with a log in which it notes what is read.
+    #[must_use]
+    pub fn with_reads(self, reads: Arc<ReadLog>) -> Self {
+        Self { reads: Some(reads), ..self }
+    }
+
+    /// The same store for whoever looks after it: what is read through this counts as read by nobody.
+    #[must_use]
+    pub fn without_reads(self) -> Self {
+        Self { reads: None, ..self }
+    }
+
+    /// When the store's objects were last read, if that is noted.
+    pub fn reads(&self) -> Option<&Arc<ReadLog>> {
+        self.reads.as_ref()
     }
 
     /// The store's name.
     pub fn name(&self) -> &StoreName {
-        &self.0.name
+        &self.owned.name
     }
 
     /// The store's monitor.
     pub fn monitor(&self) -> &StoreMonitor {
-        &self.0.monitor
+        &self.owned.monitor
     }
 
     /// The store's cache, if it has one.
     pub fn cache(&self) -> Option<&CacheManager> {
-        self.0.coherence.as_ref().map(|coherence| coherence.cache())
+        self.owned.coherence.as_ref().map(|coherence| coherence.cache())
     }
 
     /// Stores an object, as [`StorageProvider::store`].
@@ -97,7 +118,7 @@ impl StorageManager {
     /// Those of the provider.
     pub async fn store_data(&self, key: &Key, body: Body, options: StoreOptions) -> Result<StorageMetadata> {
         refuse_reserved(key)?;
-        let (owned, key, cut_off) = (Arc::clone(&self.0), key.clone(), CancellationToken::new());
+        let (owned, key, cut_off) = (Arc::clone(&self.owned), key.clone(), CancellationToken::new());
         let body = completion::until(&cut_off, body);
         let change = async move {
             let write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
@@ -126,31 +147,49 @@ impl StorageManager {
     /// # Errors
     /// Those of the provider.
     pub async fn retrieve_data(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
-        let Some(coherence) = &self.0.coherence else { return self.0.retrieve(key, range).await };
-        if let Some(cached) = coherence.cache().get(key) {
-            return self.0.answer(key, cached, range);
+        if let Some(coherence) = &self.owned.coherence
+            && let Some(cached) = coherence.cache().get(key)
+        {
+            let answer = self.owned.answer(key, cached, range);
+            return self.noted(key, answer);
         }
+        let answer = self.load(key, range).await;
+        self.noted(key, answer)
+    }
+
+    /// Takes note of a read, if it was one.
+    #[inline(always)]
+    fn noted(&self, key: &Key, answer: Result<Object>) -> Result<Object> {
+        if let (Some(reads), Ok(_)) = (&self.reads, &answer) {
+            reads.note(key);
+        }
+        answer
+    }
+
+    /// Returns an object that the cache did not have just now.
+    async fn load(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
         hide_reserved(key)?;
+        let Some(coherence) = &self.owned.coherence else { return self.owned.retrieve(key, range).await };
         if range.is_some() {
-            return coherence.ask(key, self.0.retrieve(key, range)).await;
+            return coherence.ask(key, self.owned.retrieve(key, range)).await;
         }
         let landing = match coherence.look_up(key) {
-            Lookup::Hit(cached) => return self.0.answer(key, cached, None),
+            Lookup::Hit(cached) => return self.owned.answer(key, cached, None),
             Lookup::Join(landing) => landing,
             Lookup::Start(load, landing) => {
                 let entry_limit = coherence.cache().entry_limit();
-                tokio::spawn(Arc::clone(&self.0).load(load, entry_limit).in_current_span());
+                tokio::spawn(Arc::clone(&self.owned).load(load, entry_limit).in_current_span());
                 landing
             }
         };
         match landed(landing).await {
-            Landing::Whole(entry) => self.0.hand_out(entry, None),
+            Landing::Whole(entry) => self.owned.hand_out(entry, None),
             Landing::Failed(error) => Err(error),
             Landing::Stream(object) => {
                 let first = object.lock().take();
                 match first {
-                    Some(object) => Ok(self.0.record_read(object)),
-                    None => self.0.retrieve(key, None).await,
+                    Some(object) => Ok(self.owned.record_read(object)),
+                    None => self.owned.retrieve(key, None).await,
                 }
             }
         }
@@ -162,12 +201,16 @@ impl StorageManager {
     /// Those of the provider.
     pub async fn delete_data(&self, key: &Key, if_match: Option<&ETag>) -> Result<()> {
         hide_reserved(key)?;
-        let (owned, key, if_match) = (Arc::clone(&self.0), key.clone(), if_match.cloned());
+        let (owned, key, if_match) = (Arc::clone(&self.owned), key.clone(), if_match.cloned());
+        let reads = self.reads.clone();
         let change = async move {
             let _write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
             owned.call(Operation::Delete, owned.provider.delete(&key, if_match.as_ref())).await?;
             owned.monitor.record_delete();
             owned.tell(EventType::ObjectDeleted, &key, None);
+            if let Some(reads) = reads {
+                reads.forget(&key);
+            }
             Ok(())
         };
         Completion::new(CancellationToken::new(), change).await
@@ -178,9 +221,9 @@ impl StorageManager {
     /// # Errors
     /// Those of the provider.
     pub async fn list_data(&self, query: &ListQuery) -> Result<Page> {
-        let mut page = self.0.call(Operation::List, self.0.provider.list(query)).await?;
+        let mut page = self.owned.call(Operation::List, self.owned.provider.list(query)).await?;
         if let Some(behind) = probe::hide(&mut page, query) {
-            page = self.0.call(Operation::List, self.0.provider.list(&behind)).await?;
+            page = self.owned.call(Operation::List, self.owned.provider.list(&behind)).await?;
         }
         Ok(page)
     }
@@ -191,24 +234,24 @@ impl StorageManager {
     /// Those of the provider.
     pub async fn metadata(&self, key: &Key) -> Result<StorageMetadata> {
         hide_reserved(key)?;
-        let Some(coherence) = &self.0.coherence else { return self.0.metadata(key).await };
+        let Some(coherence) = &self.owned.coherence else { return self.owned.metadata(key).await };
         match coherence.cache().peek(key) {
             Some(Cached::Entry(entry)) => Ok(StorageMetadata::clone(&entry.metadata)),
             Some(Cached::Absent) => Err(Error::not_found(key)),
-            None => coherence.ask(key, self.0.metadata(key)).await,
+            None => coherence.ask(key, self.owned.metadata(key)).await,
         }
     }
 
     /// Has the cache forget what it knows of a key, and says whether it knew anything: the next read goes to the provider.
     /// For stores that others write to.
     pub fn invalidate(&self, key: &Key) -> bool {
-        self.0.coherence.as_ref().is_some_and(|coherence| coherence.invalidate(key))
+        self.owned.coherence.as_ref().is_some_and(|coherence| coherence.invalidate(key))
     }
 
     /// Has the cache forget what it knows of all keys that begin with `prefix`, or of all keys if that is empty, and
     /// returns how many these were. Costs a look at every entry.
     pub fn invalidate_prefix(&self, prefix: &str) -> u64 {
-        self.0.coherence.as_ref().map_or(0, |coherence| coherence.invalidate_prefix(prefix))
+        self.owned.coherence.as_ref().map_or(0, |coherence| coherence.invalidate_prefix(prefix))
     }
 
     /// Changes an object's attributes, as [`StorageProvider::update`]. A cached object stays cached.
@@ -222,7 +265,7 @@ impl StorageManager {
         if_match: Option<&ETag>,
     ) -> Result<StorageMetadata> {
         hide_reserved(key)?;
-        let (owned, key, if_match) = (Arc::clone(&self.0), key.clone(), if_match.cloned());
+        let (owned, key, if_match) = (Arc::clone(&self.owned), key.clone(), if_match.cloned());
         let change = async move {
             let mut write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
             let call = owned.provider.update(&key, changes, if_match.as_ref());
@@ -246,13 +289,18 @@ impl StorageManager {
     /// Those of the provider; [`Error::Unsupported`] if its objects do not age.
     pub async fn age_data(&self, key: &Key, step: AgeingStep) -> Result<()> {
         hide_reserved(key)?;
-        let (owned, key) = (Arc::clone(&self.0), key.clone());
+        let (owned, key) = (Arc::clone(&self.owned), key.clone());
+        let goes = matches!(step, AgeingStep::Delete { .. } | AgeingStep::Purge { .. });
+        let reads = self.reads.clone().filter(|_| goes);
         let change = async move {
             let _write = owned.coherence.as_ref().map(|coherence| coherence.begin_write(&key));
             let kind = event_of(&step);
             let step = async { owned.ageing()?.age(&key, step).await };
             owned.call(Operation::Age, step).await?;
             owned.tell(kind, &key, None);
+            if let Some(reads) = reads {
+                reads.forget(&key);
+            }
             Ok(())
         };
         Completion::new(CancellationToken::new(), change).await
@@ -263,8 +311,8 @@ impl StorageManager {
     /// # Errors
     /// Those of the provider.
     pub async fn usage(&self) -> Result<Usage> {
-        let usage = self.0.call(Operation::Usage, self.0.provider.usage()).await?;
-        self.0.monitor.record_usage(usage);
+        let usage = self.owned.call(Operation::Usage, self.owned.provider.usage()).await?;
+        self.owned.monitor.record_usage(usage);
         Ok(usage)
     }
 }
@@ -439,23 +487,23 @@ impl StorageProvider for StorageManager {
     }
 
     async fn check(&self, watch: Arc<dyn Watch>) -> Result<CheckReport> {
-        self.0.provider.check(watch).await
+        self.owned.provider.check(watch).await
     }
 
     async fn check_index(&self) -> Result<()> {
-        self.0.provider.check_index().await
+        self.owned.provider.check_index().await
     }
 
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
-        self.0.provider.snapshot().await
+        self.owned.provider.snapshot().await
     }
 
     fn due_index(self: Arc<Self>) -> Option<Arc<dyn DueIndex>> {
-        Arc::clone(&self.0.provider).due_index()
+        Arc::clone(&self.owned.provider).due_index()
     }
 
     fn ageing(self: Arc<Self>) -> Option<Arc<dyn AgeingStore>> {
-        let ages = self.0.ageing().is_ok();
+        let ages = self.owned.ageing().is_ok();
         ages.then_some(self as Arc<dyn AgeingStore>)
     }
 }
@@ -467,24 +515,25 @@ impl AgeingStore for StorageManager {
     }
 
     async fn list_with_trash(&self, query: &ListQuery) -> Result<Page> {
-        let ages = self.0.ageing()?;
-        let mut page = self.0.call(Operation::List, ages.list_with_trash(query)).await?;
+        let ages = self.owned.ageing()?;
+        let mut page = self.owned.call(Operation::List, ages.list_with_trash(query)).await?;
         if let Some(behind) = probe::hide(&mut page, query) {
-            page = self.0.call(Operation::List, ages.list_with_trash(&behind)).await?;
+            page = self.owned.call(Operation::List, ages.list_with_trash(&behind)).await?;
         }
         Ok(page)
     }
 
     async fn metadata_with_trash(&self, key: &Key) -> Result<StorageMetadata> {
-        let look_up = async { self.0.ageing()?.metadata_with_trash(key).await };
-        self.0.call(Operation::Metadata, look_up).await
+        hide_reserved(key)?;
+        let look_up = async { self.owned.ageing()?.metadata_with_trash(key).await };
+        self.owned.call(Operation::Metadata, look_up).await
     }
 
     fn may_need_sweep(&self) -> bool {
-        self.0.ageing().is_ok_and(|store| store.may_need_sweep())
+        self.owned.ageing().is_ok_and(|store| store.may_need_sweep())
     }
 
     async fn sweep_archive(&self) -> Result<u64> {
-        self.0.ageing()?.sweep_archive().await
+        self.owned.ageing()?.sweep_archive().await
     }
 }

@@ -34,7 +34,7 @@ impl StorageManager {
         match written {
             Err(Error::Unsupported { .. }) => {
                 let first = ListQuery { limit: 1, ..ListQuery::all() };
-                self.0.provider.list(&first).await?;
+                self.owned.provider.list(&first).await?;
             }
             written => written?,
         }
@@ -42,7 +42,7 @@ impl StorageManager {
     }
 
     async fn write_and_read(&self) -> Result<()> {
-        let (provider, key) = (&self.0.provider, Key::new(Key::HEALTH_PROBE)?);
+        let (provider, key) = (&self.owned.provider, Key::new(Key::HEALTH_PROBE)?);
         let options = StoreOptions::default();
         // No two probes write the same, so that an answer can not be of an earlier one.
         let bytes = Bytes::from(options.stamp.etag.to_string());

@@ -133,3 +133,34 @@ fn a_bucket_with_something_in_its_trash_is_not_empty() {
     assert_eq!(http::send(host.s3, "DELETE", "/made", &[], b"").unwrap().status, 204);
     host.stop();
 }
+
+#[test]
+fn what_is_read_stays_and_what_a_kill_may_have_forgotten_counts_as_read() {
+    let home = Home::new(&format!(
+        "{OPEN_DOORS}stores:\n  documents:\n    provider_type: file\n    cache: {{}}\n    lifecycle:\n      rules: [{{ name: unread, since: read, delete_after: 3s }}]\n"
+    ));
+    let host = home.serve();
+    for key in ["read", "unread"] {
+        assert_eq!(put(&host, key, &[]), 200);
+    }
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(3500) {
+        assert_eq!(get(&host, "read").0, 200);
+        // To look what there is, is not to read it.
+        assert_eq!(http::send(host.s3, "HEAD", "/documents/unread", &[], b"").unwrap().status, 200);
+        http::get(host.s3, "/documents?list-type=2").unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    says(&home.succeed(&["lifecycle", "apply", "documents"]), &["deleted  1"]);
+    assert_eq!((get(&host, "read").0, get(&host, "unread").0), (200, 404));
+
+    std::thread::sleep(Duration::from_millis(3500));
+    host.kill();
+    let host = home.serve();
+    home.succeed(&["lifecycle", "apply", "documents"]);
+    assert_eq!(http::send(host.s3, "HEAD", "/documents/read", &[], b"").unwrap().status, 200);
+    std::thread::sleep(Duration::from_millis(3500));
+    home.succeed(&["lifecycle", "apply", "documents"]);
+    assert_eq!(get(&host, "read").0, 404);
+    host.stop();
+}

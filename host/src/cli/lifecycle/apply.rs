@@ -40,6 +40,9 @@ impl Apply {
                 if let Some(audit) = data.audit()? {
                     policies = policies.with_audit(audit);
                 }
+                if let Some(reads) = data.reads(&name)? {
+                    policies = policies.with_reads(reads);
+                }
                 policies.apply_policies(now()).await?
             }
         };

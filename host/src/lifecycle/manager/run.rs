@@ -65,7 +65,7 @@ impl LifecycleManager {
         let Run { course, report } = run;
         while let Some(batch) = course.next(&*self.store, now).await? {
             let (trash, objects): (Vec<_>, Vec<_>) = batch.objects.iter().cloned().partition(Trashed::is_mark_of);
-            let candidates = self.candidates(objects);
+            let candidates = self.candidates(objects).await;
             let mut planned = self.judge(&candidates, now).await;
             self.compare(&planned, &candidates, now, &mut report.monitored).await;
             let judged = candidates.iter().zip(&planned);

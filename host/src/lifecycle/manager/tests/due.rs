@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::lifecycle::{Rule, Since};
+use crate::lifecycle::{ReadLog, Rule, Since};
 use crate::object::{Attributes, UserMetadata};
 use crate::provider::file::{Durability, FileOptions, FileStorageProvider};
 use crate::provider::layers::{Archived, Lock, Restored, Trashed};
@@ -255,6 +255,34 @@ async fn what_was_restored_is_due_when_it_may_be_archived_again() {
         assert_eq!(archived(day(now)).await, 0);
     }
     assert_eq!(archived(day(9)).await, 1);
+}
+
+#[tokio::test]
+async fn what_was_read_meanwhile_is_due_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = Rule { since: Since::Read, delete_after: Some(DAY * 30), ..Rule::default() };
+    let world = World::new(files(&folder.path().join("store")), &[rule], None);
+    let clock = {
+        let today = world.today.clone();
+        Arc::new(move || day(today.load(Ordering::Relaxed)))
+    };
+    let reads = Arc::new(ReadLog::open(&folder.path().join("reads"), clock).unwrap());
+    for name in ["read", "unread"] {
+        let options = StoreOptions { stamp: Stamp::at(day(0)), ..StoreOptions::default() };
+        world.store.store(&key(name), Body::from("bytes"), options).await.unwrap();
+    }
+    let run = async |number| {
+        world.today.store(number, Ordering::Relaxed);
+        let report = world.manager().with_reads(reads.clone()).apply_policies(day(number)).await.unwrap();
+        (report.considered, report.deleted)
+    };
+    assert_eq!(run(1).await, (2, 0));
+    world.today.store(20, Ordering::Relaxed);
+    reads.note(&key("read"));
+    assert_eq!(run(29).await, (0, 0));
+    assert_eq!(run(30).await, (2, 1), "one of them is found read");
+    assert_eq!(run(49).await, (0, 0));
+    assert_eq!(run(51).await, (1, 1), "to the minute after it was read");
 }
 
 #[tokio::test]
