@@ -162,5 +162,12 @@ fn what_is_read_stays_and_what_a_kill_may_have_forgotten_counts_as_read() {
     std::thread::sleep(Duration::from_millis(3500));
     home.succeed(&["lifecycle", "apply", "documents"]);
     assert_eq!(get(&host, "read").0, 404);
+
+    // A host that stops forgets nothing.
+    assert_eq!(put(&host, "later", &[]), 200);
+    std::thread::sleep(Duration::from_millis(3500));
+    host.stop();
+    let host = home.serve();
+    says(&home.succeed(&["lifecycle", "apply", "documents"]), &["deleted  1"]);
     host.stop();
 }
