@@ -46,7 +46,9 @@ use crate::alerts::AlertManager;
 use crate::config::{self, Config, PluginName, StorageConfig, StorageType, StoreTemplate};
 use crate::error::{Error, Result};
 use crate::events::EventStream;
-use crate::lifecycle::{AgeingStep, AgeingStore, Audit, AuditRecord, LifecycleManager, ReadLog, on_record};
+use crate::lifecycle::{
+    AgeingStep, AgeingStore, Audit, AuditRecord, LifecycleManager, LifecycleMetrics, ReadLog, on_record,
+};
 use crate::manager::{Probe, StorageManager};
 use crate::monitor::{HealthReport, StorageMonitor};
 use crate::object::{Key, StoreName, Timestamp, now};
@@ -74,6 +76,7 @@ pub struct Host {
     monitor: StorageMonitor,
     scheduler: Arc<TaskScheduler>,
     audit: Arc<AuditLog>,
+    ageing_metrics: LifecycleMetrics,
     plugins: Vec<PluginUse>,
     stores: Arc<Stores>,
     health: Arc<HealthChecker>,
@@ -141,6 +144,7 @@ impl Host {
             assembly.stores.insert(name, store);
         }
         let audit = Arc::new(AuditLog::open(data_dir.path(), events.clone())?);
+        let ageing_metrics = LifecycleMetrics::new(monitor.registry())?;
         let folders = backup::Folders::default();
         let mut lifecycles = BTreeMap::new();
         for (name, store) in &config.stores {
@@ -148,6 +152,7 @@ impl Host {
                 let ages = Arc::new(assembly.store(name).await?);
                 let reads = ages.reads().cloned();
                 let manager = lifecycle::manager(&mut assembly, name, lifecycle, ages).await?.with_audit(audit.clone());
+                let manager = manager.with_metrics(ageing_metrics.clone());
                 let manager = reads.into_iter().fold(manager, LifecycleManager::with_reads);
                 lifecycles.insert(name.clone(), Arc::new(manager));
             }
@@ -189,6 +194,7 @@ impl Host {
             monitor,
             scheduler,
             audit,
+            ageing_metrics,
             plugins,
             stores,
             health,
@@ -432,7 +438,8 @@ impl Host {
             if let Some(lifecycle) = &config.lifecycle {
                 let manager = lifecycle::manager(&mut assembly, name, lifecycle, Arc::new(store.clone())).await?;
                 let manager = store.reads().cloned().into_iter().fold(manager, LifecycleManager::with_reads);
-                ages = Some(Arc::new(manager.with_audit(self.audit.clone())));
+                let manager = manager.with_audit(self.audit.clone()).with_metrics(self.ageing_metrics.clone());
+                ages = Some(Arc::new(manager));
             }
             let folders = backup::Folders::default();
             tasks::schedule(&mut assembly, &self.scheduler, &folders, name, &config, ages.as_ref()).await?;

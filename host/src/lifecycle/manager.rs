@@ -19,7 +19,7 @@ use self::together::Together;
 use super::pace::Pace;
 use super::progress::{Progress, ProgressKeeper};
 use super::report::{Differences, LifecycleReport, Opinion, Planned, Verdict};
-use super::{AgeingStore, Audit, Candidate, Decision, LifecyclePolicy, ReadLog};
+use super::{AgeingStore, Audit, Candidate, Decision, LifecycleMetrics, LifecyclePolicy, ReadLog};
 use crate::error::{Error, Result};
 use crate::object::{StorageMetadata, StoreName, Timestamp};
 use crate::provider::ListQuery;
@@ -46,6 +46,7 @@ pub struct LifecycleManager {
     trash: Option<Duration>,
     policies: Arc<[NamedPolicy]>,
     monitored: Arc<[NamedPolicy]>,
+    metrics: Option<LifecycleMetrics>,
     audit: Option<Arc<dyn Audit>>,
     pace: Option<Pace>,
     reads: Option<Arc<ReadLog>>,
@@ -80,6 +81,7 @@ impl LifecycleManager {
             trash: None,
             policies: Arc::new([]),
             monitored: Arc::new([]),
+            metrics: None,
             audit: None,
             pace: None,
             reads: None,
@@ -106,6 +108,14 @@ impl LifecycleManager {
     #[must_use]
     pub fn with_monitored_policy(mut self, name: &str, policy: Arc<dyn LifecyclePolicy>) -> Self {
         self.monitored = with(&self.monitored, name, policy);
+        self
+    }
+
+    /// With metrics that count what its runs come to.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: LifecycleMetrics) -> Self {
+        metrics.expect(&self.name);
+        self.metrics = Some(metrics);
         self
     }
 
@@ -200,6 +210,9 @@ impl LifecycleManager {
                 Ok(swept) => report.swept += swept,
                 Err(error) => report.tell(format!("copies in the archive that nothing refers to stay there: {error}")),
             }
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.count(&self.name, &report);
         }
         let LifecycleReport { considered, archived, deleted, tagged, purged, .. } = report;
         let LifecycleReport { kept_by_retention, kept_by_failure, failed, swept, .. } = report;

@@ -3,6 +3,7 @@
 mod ageing_store;
 mod audit;
 mod manager;
+mod metrics;
 mod pace;
 mod progress;
 mod reads;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use ageing_store::{AgeingStep, AgeingStore};
 pub use audit::{Audit, AuditOutcome, AuditRecord, on_record};
 pub use manager::LifecycleManager;
+pub use metrics::LifecycleMetrics;
 pub use reads::ReadLog;
 pub use report::{Differences, LifecycleReport, Opinion, Planned, Verdict};
 pub use rule::{Rule, Since};

@@ -20,6 +20,7 @@ mod guests;
 mod lifecycle;
 mod machine;
 mod memory;
+mod monitoring;
 mod report;
 mod s3;
 mod sides;
@@ -69,6 +70,8 @@ enum Command {
     S3(s3::Arguments),
     /// Measures how fast a store is planned: by rules of the configuration, and by a plugin with the same rules.
     Lifecycle(lifecycle::Arguments),
+    /// Measures what it costs a cached read that it is counted.
+    Monitoring(monitoring::Arguments),
 }
 
 #[derive(Args, Debug)]
@@ -99,6 +102,7 @@ fn main() -> Result<()> {
         Some(Command::Files(arguments)) => files::run(arguments),
         Some(Command::S3(arguments)) => s3::run(arguments),
         Some(Command::Lifecycle(arguments)) => lifecycle::run(&arguments),
+        Some(Command::Monitoring(arguments)) => monitoring::run(&arguments),
     }
 }
 

@@ -198,7 +198,9 @@ async fn what_a_policy_wants_deleted_goes_and_the_rest_stays() {
         let number: u32 = metadata.key.as_str().parse().unwrap();
         if number.is_multiple_of(2) { DELETE } else { Decision::KEEP }
     };
-    let manager = manager(&store).with_policy("even", each(even));
+    let registry = prometheus::Registry::new();
+    let metrics = LifecycleMetrics::new(&registry).unwrap();
+    let manager = manager(&store).with_policy("even", each(even)).with_metrics(metrics);
 
     let plan = plan(&manager, day(1)).await.unwrap();
     assert_eq!((plan.len(), store.keys().len()), (750, 1500), "a plan changes nothing");
@@ -207,6 +209,13 @@ async fn what_a_policy_wants_deleted_goes_and_the_rest_stays() {
     let expected = LifecycleReport { considered: 1500, deleted: 750, kept: 750, ..LifecycleReport::default() };
     assert_eq!(report, expected);
     assert!(store.keys().iter().all(|key| !key.parse::<u32>().unwrap().is_multiple_of(2)));
+    let counted = &registry.gather()[0];
+    let of = |outcome: &str| {
+        let is = |label: &prometheus::proto::LabelPair| label.name() == "outcome" && label.value() == outcome;
+        let found = counted.get_metric().iter().find(|metric| metric.get_label().iter().any(is));
+        found.unwrap().get_counter().get_value()
+    };
+    assert_eq!((of("deleted"), of("kept"), of("failed")), (750.0, 750.0, 0.0));
 }
 
 #[tokio::test]
