@@ -78,7 +78,7 @@ impl Serve {
         let admin = AdminOptions {
             stores: Arc::clone(&host) as _,
             plugins: Arc::clone(&reloader) as _,
-            caches: Arc::clone(&host) as _,
+            inventory: Arc::clone(&host) as _,
             tasks: Arc::clone(host.tasks()),
             metrics: Arc::new(move || told.monitor().render().unwrap_or_else(|error| format!("# {error}\n"))),
             health: Arc::new(move || {

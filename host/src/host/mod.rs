@@ -15,6 +15,7 @@ mod lifecycle;
 mod notifying;
 mod plugins;
 mod reload;
+mod samples;
 mod scrub;
 mod tasks;
 mod usage;
@@ -39,6 +40,7 @@ use assembly::Assembly;
 use audit::AuditLog;
 use catalog::Catalog;
 use notifying::Notifying;
+use samples::Sampler;
 use usage::UsageSampler;
 use watch::Watch;
 
@@ -90,26 +92,34 @@ pub struct Host {
 
 /// All stores by name; locked to look up or to change, never over an await.
 #[derive(Debug, Default)]
-struct Stores(RwLock<BTreeMap<StoreName, Store>>);
+struct Stores(RwLock<BTreeMap<StoreName, HostedStore>>);
 
+/// A store of a host.
 #[derive(Clone, Debug)]
-struct Store {
-    manager: StorageManager,
-    created_at: Timestamp,
-    internal: bool,
-    lifecycle: Option<Arc<LifecycleManager>>,
-    probe: Probe,
+pub struct HostedStore {
+    /// Its owner.
+    pub manager: StorageManager,
+    /// What kind of provider it has.
+    pub provider: StorageType,
+    /// Since when it is there.
+    pub created_at: Timestamp,
+    /// Whether no front door serves it.
+    pub internal: bool,
+    /// What lets its objects age, if they do.
+    pub lifecycle: Option<Arc<LifecycleManager>>,
+    /// How it is asked whether it is well.
+    pub probe: Probe,
 }
 
 impl Stores {
     /// The store of this name, unless it is internal.
-    fn served(&self, name: &str) -> Option<Store> {
+    fn served(&self, name: &str) -> Option<HostedStore> {
         self.0.read().get(name).filter(|store| !store.internal).cloned()
     }
 
-    /// Every store, and how it is probed.
-    fn all(&self) -> Vec<(StorageManager, Probe)> {
-        self.0.read().values().map(|store| (store.manager.clone(), store.probe)).collect()
+    /// Every store.
+    fn all(&self) -> Vec<HostedStore> {
+        self.0.read().values().cloned().collect()
     }
 }
 
@@ -163,13 +173,15 @@ impl Host {
             let native = config.stores.get(name).is_none_or(|config| is_native(&config.provider_type));
             scheduler.schedule_task(UsageSampler::task(store.clone(), native))?;
         }
+        scheduler.schedule_task(Sampler::task(monitor.clone()))?;
         catalog.remember(config.stores.keys())?;
         let stores = stores.into_iter().map(|(name, manager)| {
             let created_at = catalog.get(&name).map_or_else(now, |remembered| remembered.created_at);
-            let internal = config.stores.get(&name).is_some_and(|config| config.internal);
+            let config = config.stores.get(&name).cloned().unwrap_or_else(|| client_store(&config));
+            let (provider, internal) = (config.provider_type, config.internal);
             let lifecycle = lifecycles.remove(&name);
-            let probe = probe_of(config.stores.get(&name).map(|config| config.probe));
-            (name, Store { manager, created_at, internal, lifecycle, probe })
+            let probe = probe_of(config.probe);
+            (name, HostedStore { manager, provider, created_at, internal, lifecycle, probe })
         });
         let stores = Arc::new(Stores(RwLock::new(stores.collect())));
         let parts = health::Parts {
@@ -410,8 +422,8 @@ impl Host {
     }
 
     /// All stores, in order of name, also those that no front door serves.
-    pub fn all_stores(&self) -> Vec<StorageManager> {
-        self.stores.all().into_iter().map(|(store, _)| store).collect()
+    pub fn all_stores(&self) -> Vec<HostedStore> {
+        self.stores.all()
     }
 
     /// Makes a store as the configuration's `new_buckets` says.
@@ -448,10 +460,9 @@ impl Host {
             Ok::<_, HostError>((store, ages))
         };
         let (manager, lifecycle) = made.await.map_err(|error| Error::unavailable(error.to_string()))?;
-        self.stores.0.write().insert(
-            name.clone(),
-            Store { manager, created_at: now(), internal: false, lifecycle, probe: probe_of(Some(config.probe)) },
-        );
+        let (provider, probe) = (config.provider_type, probe_of(config.probe));
+        let store = HostedStore { manager, provider, created_at: now(), internal: false, lifecycle, probe };
+        self.stores.0.write().insert(name.clone(), store);
         Ok(())
     }
 
@@ -481,6 +492,7 @@ impl Host {
             self.scheduler.cancel_task(&tasks::name(kind, name));
         }
         self.stores.0.write().remove(name);
+        self.monitor.forget(name);
         Ok(())
     }
 
@@ -539,8 +551,8 @@ fn lasting_store(config: &Config, name: &StoreName) -> Result<StorageConfig, Hos
     Ok(store)
 }
 
-fn probe_of(configured: Option<config::Probe>) -> Probe {
-    match configured.unwrap_or_default() {
+fn probe_of(configured: config::Probe) -> Probe {
+    match configured {
         config::Probe::Write => Probe::Write,
         config::Probe::Read => Probe::Read,
     }

@@ -2,6 +2,7 @@
 
 mod collector;
 mod health;
+mod history;
 mod metrics;
 mod operation;
 mod store;
@@ -13,9 +14,10 @@ use parking_lot::RwLock;
 use prometheus::{HistogramOpts, HistogramVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::error::{Error, Result};
-use crate::object::StoreName;
+use crate::object::{StoreName, Timestamp};
 
 pub use health::{HealthCheck, HealthReport, HealthState};
+pub use history::Sample;
 pub use metrics::StorageMetrics;
 pub use operation::Operation;
 pub use store::{Health, StoreMonitor};
@@ -63,6 +65,19 @@ impl StorageMonitor {
         let mut stores = self.stores.write();
         let new = || StoreMonitor::new(name.clone(), self.provider_calls.clone());
         stores.entry(name.clone()).or_insert_with(new).clone()
+    }
+
+    /// Shows a store no more that is gone.
+    pub fn forget(&self, name: &StoreName) {
+        if let Some(store) = self.stores.write().remove(name) {
+            store.retire();
+        }
+    }
+
+    /// Takes a sample of every store, for its [history](StoreMonitor::history).
+    pub fn sample(&self, at: Timestamp) {
+        let stores: Vec<StoreMonitor> = self.stores.read().values().cloned().collect();
+        stores.iter().for_each(|store| store.sample(at));
     }
 
     /// Where others register metrics of their own. Labels must be bounded: never a key.
@@ -151,6 +166,22 @@ mod tests {
         let text = monitor.render().unwrap();
         assert!(text.contains(r#"larder_stored_bytes{store="documents"} 300"#), "{text}");
         assert!(text.contains(r#"larder_provider_up{store="documents"} 0"#), "{text}");
+    }
+
+    #[test]
+    fn a_store_that_is_gone_is_forgotten() {
+        let monitor = StorageMonitor::new().unwrap();
+        let (gone, there) = (monitor.store(&name("gone")), monitor.store(&name("there")));
+        for store in [&gone, &there] {
+            store.record_read(1);
+            store.record_call(Operation::Retrieve, Instant::now(), &Ok(()));
+        }
+        monitor.sample(crate::object::now());
+        monitor.forget(&name("gone"));
+        let text = monitor.render().unwrap();
+        assert!(!text.contains("gone") && text.contains("there"), "{text}");
+        assert_eq!(monitor.store(&name("gone")).history(), []);
+        assert_eq!(monitor.store(&name("there")).history()[0].reads, 1);
     }
 
     #[test]

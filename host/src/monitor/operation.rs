@@ -22,8 +22,9 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// How many there are.
-    pub(super) const COUNT: usize = Self::Usage as usize + 1;
+    /// All of them, in the order in which they stand here.
+    pub(super) const ALL: [Self; 8] =
+        [Self::Store, Self::Retrieve, Self::Delete, Self::List, Self::Metadata, Self::Update, Self::Age, Self::Usage];
 
     /// The operation as one word.
     pub fn as_str(self) -> &'static str {

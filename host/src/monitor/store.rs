@@ -5,12 +5,13 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use prometheus::{Histogram, HistogramVec};
 
+use super::history::{History, Sample};
 use super::operation::{OUTCOMES, outcome_index};
 use super::{Operation, StorageMetrics};
 use crate::cache::CacheStats;
 use crate::counter::Counter;
 use crate::error::Result;
-use crate::object::StoreName;
+use crate::object::{StoreName, Timestamp};
 use crate::provider::Usage;
 
 /// Takes note of what one store does. Cloning shares the figures.
@@ -26,11 +27,12 @@ struct Figures {
     writes: Counter,
     deletes: Counter,
     /// How long calls of the provider took, by operation and outcome, each made when it first has something to tell.
-    durations: [[OnceLock<Histogram>; OUTCOMES.len()]; Operation::COUNT],
+    durations: [[OnceLock<Histogram>; OUTCOMES.len()]; Operation::ALL.len()],
     duration_family: HistogramVec,
     usage: Mutex<Option<Usage>>,
     health: Mutex<Option<Health>>,
     cache: Mutex<Option<CacheProbe>>,
+    history: Mutex<History>,
 }
 
 type CacheProbe = Box<dyn Fn() -> CacheStats + Send + Sync>;
@@ -56,6 +58,7 @@ impl StoreMonitor {
             usage: Mutex::new(None),
             health: Mutex::new(None),
             cache: Mutex::new(None),
+            history: Mutex::default(),
         }))
     }
 
@@ -108,6 +111,17 @@ impl StoreMonitor {
         *self.0.cache.lock() = Some(Box::new(probe));
     }
 
+    /// Takes a sample of the figures, for the history.
+    pub fn sample(&self, at: Timestamp) {
+        let figures = self.snapshot();
+        self.0.history.lock().take(at, figures);
+    }
+
+    /// The last samples, oldest first; up to [`Sample::KEPT`].
+    pub fn history(&self) -> Vec<Sample> {
+        self.0.history.lock().samples()
+    }
+
     /// The figures as they are now.
     pub fn snapshot(&self) -> StorageMetrics {
         let figures = &*self.0;
@@ -124,6 +138,19 @@ impl StoreMonitor {
             ..StorageMetrics::default()
         };
         own.with_cache(cache)
+    }
+
+    /// Takes its histograms out of the registry.
+    pub(super) fn retire(&self) {
+        for (operation, outcomes) in Operation::ALL.iter().zip(&self.0.durations) {
+            for (outcome, histogram) in OUTCOMES.iter().zip(outcomes) {
+                if histogram.get().is_some() {
+                    // It fails if the series is not there, which is what is wanted.
+                    let labels = [self.0.name.as_str(), operation.as_str(), *outcome];
+                    let _ = self.0.duration_family.remove_label_values(&labels);
+                }
+            }
+        }
     }
 }
 

@@ -17,8 +17,9 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::alerts;
-use super::caches::{self, Caches};
+use super::caches;
 use super::events;
+use super::inventory::{self, Inventory};
 use super::objects::{self, Failure};
 use super::plugins::{self, Plugins};
 use super::stores::Stores;
@@ -37,8 +38,8 @@ pub struct AdminOptions {
     pub stores: Arc<dyn Stores>,
     /// The plugins at work.
     pub plugins: Arc<dyn Plugins>,
-    /// The caches of the stores.
-    pub caches: Arc<dyn Caches>,
+    /// All stores of the host, with their caches and figures.
+    pub inventory: Arc<dyn Inventory>,
     /// What is done again and again; the S3 front door adds what it has to do.
     pub tasks: Arc<TaskScheduler>,
     /// The metrics, in Prometheus' text format.
@@ -67,7 +68,8 @@ pub(super) fn routes(options: AdminOptions, stopping: CancellationToken) -> Rout
     let expected: Arc<[u8]> = Arc::from(&*Sha256::digest(&options.token));
     let api = objects::routes(Arc::clone(&options.stores))
         .merge(plugins::routes(Arc::clone(&options.plugins)))
-        .merge(caches::routes(Arc::clone(&options.caches)))
+        .merge(inventory::routes(Arc::clone(&options.inventory)))
+        .merge(caches::routes(Arc::clone(&options.inventory)))
         .merge(tasks::routes(Arc::clone(&options.tasks)))
         .merge(alerts::routes(&options))
         .merge(events::routes(options.events.clone(), stopping));

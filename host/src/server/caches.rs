@@ -7,43 +7,35 @@
 //! | `DELETE /v1/caches/{store}?key` | has it forget a key |
 //! | `DELETE /v1/caches/{store}?prefix` | has it forget all keys that begin so; an empty prefix: all |
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::routing::{delete, get};
 use axum::{Json, Router};
 use serde::Deserialize;
 
-use super::objects::Failure;
+use super::inventory::{self, Inventory};
+use super::objects::Answer;
 use crate::cache::TopKeys;
 use crate::error::Error;
-use crate::manager::StorageManager;
+use crate::host::HostedStore;
 use crate::object::Key;
 use crate::wire::{CacheBody, InvalidatedBody};
-
-/// The stores whose caches an operator sees: all of a host, also those that no other front door serves.
-pub trait Caches: fmt::Debug + Send + Sync + 'static {
-    /// Those stores, in byte order of their names.
-    fn stores(&self) -> Vec<StorageManager>;
-}
 
 /// How many keys are told at most, and unless it is said.
 const MAX_TOP: usize = 256;
 const TOP: usize = 20;
 
 /// The routes, without `/v1`.
-pub(super) fn routes(caches: Arc<dyn Caches>) -> Router {
+pub(super) fn routes(inventory: Arc<dyn Inventory>) -> Router {
     Router::new()
         .route("/caches", get(reports))
         .route("/caches/{store}/top", get(top))
         .route("/caches/{store}", delete(invalidate))
-        .with_state(caches)
+        .with_state(inventory)
 }
 
-type Shared = State<Arc<dyn Caches>>;
-type Answer<T> = Result<T, Failure>;
+type Shared = State<Arc<dyn Inventory>>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,16 +50,16 @@ struct InvalidateQuery {
     prefix: Option<String>,
 }
 
-async fn reports(State(caches): Shared) -> Json<Vec<CacheBody>> {
-    let report = |store: StorageManager| {
-        let report = store.cache()?.report();
-        Some(CacheBody { store: store.name().clone(), report })
+async fn reports(State(inventory): Shared) -> Json<Vec<CacheBody>> {
+    let report = |HostedStore { manager, .. }| {
+        let report = manager.cache()?.report();
+        Some(CacheBody { store: manager.name().clone(), report })
     };
-    Json(caches.stores().into_iter().filter_map(report).collect())
+    Json(inventory.stores().into_iter().filter_map(report).collect())
 }
 
 async fn top(
-    State(caches): Shared,
+    State(inventory): Shared,
     Path(name): Path<String>,
     Query(TopQuery { limit }): Query<TopQuery>,
 ) -> Answer<Json<TopKeys>> {
@@ -75,17 +67,17 @@ async fn top(
     if !(1..=MAX_TOP).contains(&limit) {
         return Err(Error::invalid_input(format!("limit is 1 to {MAX_TOP}, not {limit}")).into());
     }
-    let store = find(&caches, &name)?;
+    let store = inventory::find(&inventory, &name)?.manager;
     let cache = store.cache().ok_or_else(|| none(&name))?;
     Ok(Json(cache.top(limit)))
 }
 
 async fn invalidate(
-    State(caches): Shared,
+    State(inventory): Shared,
     Path(name): Path<String>,
     Query(query): Query<InvalidateQuery>,
 ) -> Answer<Json<InvalidatedBody>> {
-    let store = find(&caches, &name)?;
+    let store = inventory::find(&inventory, &name)?.manager;
     store.cache().ok_or_else(|| none(&name))?;
     let keys = match query {
         InvalidateQuery { key: Some(key), prefix: None } => u64::from(store.invalidate(&key)),
@@ -97,13 +89,6 @@ async fn invalidate(
         _ => return Err(Error::invalid_input("what is to be forgotten is either `key` or `prefix`").into()),
     };
     Ok(Json(InvalidatedBody { keys }))
-}
-
-fn find(caches: &Arc<dyn Caches>, name: &str) -> Answer<StorageManager> {
-    caches.stores().into_iter().find(|store| store.name().as_str() == name).ok_or_else(|| {
-        let error = Error::invalid_input(format!("there is no store {name:?}: see `larder ls`"));
-        Failure(StatusCode::NOT_FOUND, error)
-    })
 }
 
 fn none(name: &str) -> Error {

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Caches, Stores};
+use super::{Inventory, Stores};
 use crate::error::Result;
-use crate::host::Host;
+use crate::host::{Host, HostedStore};
 use crate::lifecycle::{AgeingStep, LifecycleManager};
-use crate::manager::StorageManager;
 use crate::object::{Key, StoreName, Timestamp};
 use crate::provider::StorageProvider;
 
@@ -39,8 +38,8 @@ impl Stores for Host {
     }
 }
 
-impl Caches for Host {
-    fn stores(&self) -> Vec<StorageManager> {
+impl Inventory for Host {
+    fn stores(&self) -> Vec<HostedStore> {
         self.all_stores()
     }
 }

@@ -7,6 +7,7 @@ mod caches;
 mod check;
 mod events;
 mod hosted;
+mod inventory;
 mod listener;
 mod objects;
 mod plugins;
@@ -25,7 +26,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio_util::sync::CancellationToken;
 
 pub use admin::AdminOptions;
-pub use caches::Caches;
+pub use inventory::Inventory;
 pub use listener::Limits;
 pub use plugins::Plugins;
 pub use stores::Stores;

@@ -15,11 +15,12 @@ use super::*;
 use crate::alerts::AlertManager;
 use crate::cache::{CacheConfig, CacheManager, EvictionPolicy};
 use crate::client::{Invalidation, RemoteHost};
+use crate::config::StorageType;
 use crate::contract::{self, Options, Part, provider::Subject};
 use crate::events::EventStream;
-use crate::host::{PluginReport, ReloadReport};
+use crate::host::{HostedStore, PluginReport, ReloadReport};
 use crate::lifecycle::{AgeingStep, LifecycleManager};
-use crate::manager::StorageManager;
+use crate::manager::{Probe, StorageManager};
 use crate::monitor::{HealthCheck, HealthReport, HealthState, StorageMonitor};
 use crate::object::{Body, Key, StoreName, Timestamp, now};
 use crate::provider::memory::MemoryStorageProvider;
@@ -63,7 +64,7 @@ struct Running {
     s3: SocketAddr,
     admin: SocketAddr,
     stores: Arc<Shelves>,
-    caches: Arc<TwoStores>,
+    inventory: Arc<TwoStores>,
     stop: CancellationToken,
     _dir: tempfile::TempDir,
 }
@@ -87,9 +88,17 @@ struct NoPlugins;
 #[derive(Debug)]
 struct TwoStores([StorageManager; 2]);
 
-impl Caches for TwoStores {
-    fn stores(&self) -> Vec<StorageManager> {
-        self.0.to_vec()
+impl Inventory for TwoStores {
+    fn stores(&self) -> Vec<HostedStore> {
+        let store = |manager: &StorageManager| HostedStore {
+            manager: manager.clone(),
+            provider: StorageType::Memory,
+            created_at: now(),
+            internal: false,
+            lifecycle: None,
+            probe: Probe::Read,
+        };
+        self.0.iter().map(store).collect()
     }
 }
 
@@ -151,12 +160,12 @@ async fn start(credentials: Vec<Credential>) -> Running {
     let (s3, admin) = (server.s3_address(), server.admin_address());
     let stores = Arc::new(Shelves::default());
     stores.create(&StoreName::new("documents").unwrap()).await.unwrap();
-    let caches = Arc::new(two_stores());
+    let inventory = Arc::new(two_stores());
     let stop = CancellationToken::new();
     let admin_options = AdminOptions {
         stores: Arc::<Shelves>::clone(&stores),
         plugins: Arc::new(NoPlugins),
-        caches: Arc::<TwoStores>::clone(&caches),
+        inventory: Arc::<TwoStores>::clone(&inventory),
         tasks: tasks(&stop),
         metrics: Arc::new(|| "larder_up 1\n".to_owned()),
         health: Arc::new(|| {
@@ -179,7 +188,7 @@ async fn start(credentials: Vec<Credential>) -> Running {
     let stopped = stop.clone();
     let served = Arc::<Shelves>::clone(&stores);
     tokio::spawn(async move { server.run(served, admin_options, stopped.cancelled()).await });
-    Running { s3, admin, stores, caches, stop, _dir: dir }
+    Running { s3, admin, stores, inventory, stop, _dir: dir }
 }
 
 fn key_pair() -> Vec<Credential> {
@@ -315,7 +324,7 @@ async fn caches_are_seen_and_cleared_over_http() {
     let running = start(vec![]).await;
     let host = RemoteHost::new(running.admin, "the-token");
     let (cached, uncached) = (StoreName::new("documents").unwrap(), StoreName::new("scratch").unwrap());
-    let store = &running.caches.0[0];
+    let store = &running.inventory.0[0];
     for text in ["a/1", "a/2", "b/ä?&"] {
         let key = Key::new(text).unwrap();
         store.store_data(&key, "x".into(), StoreOptions::default()).await.unwrap();

@@ -21,7 +21,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct List {
-    /// Only tasks of this kind: lifecycle, scrub, backup, index, usage, health or sweep
+    /// Only tasks of this kind: lifecycle, scrub, backup, index, usage, samples, health or sweep
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
 }

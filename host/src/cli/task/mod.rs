@@ -30,7 +30,8 @@ Examples:
 /// A task is what is done to a store: lifecycle (its policies), scrub (a check of all its bytes), backup, index (a look at the
 /// structure of its index), and usage (counts what it holds, for the metrics). Its name is that word, a colon and the store. The
 /// configuration says when each is due. Beside these there is sweep:uploads, which removes multipart uploads in which nothing
-/// happens for a week, and health, which asks how the host is.
+/// happens for a week, health, which asks how the host is, and samples, which takes the figures of which the console draws its
+/// charts.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct TaskCommand {

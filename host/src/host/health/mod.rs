@@ -83,9 +83,9 @@ impl HealthChecker {
 
     async fn ask(&self) -> HealthReport {
         let stores = self.stores.all();
-        let asked = join_all(stores.iter().map(|(store, probe)| store::ask(store, *probe)));
+        let asked = join_all(stores.iter().map(|store| store::ask(&store.manager, store.probe)));
         let (of_stores, of_disks) = tokio::join!(asked, disk::look(&self.disks, self.limits));
-        let managers: Vec<_> = stores.into_iter().map(|(store, _)| store).collect();
+        let managers: Vec<_> = stores.into_iter().map(|store| store.manager).collect();
         let of_plugins = self.plugins.iter().map(|plugin| plugins::look(plugin, &managers));
         let tasks = self.tasks.upgrade().map(|tasks| tasks.status()).unwrap_or_default();
         let of_tasks = tasks.iter().filter_map(|task| tasks::look(task, self.late, now()));
