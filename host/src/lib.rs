@@ -11,7 +11,7 @@
 //!    [`monitor::StorageMonitor`], [`alerts::AlertManager`], [`webhook::Webhook`]
 //! 5. the host: [`host::Host`] makes the owners that a [`config::Config`] describes
 //!    [`simulate`] replays requests on caches, and [`backup`] keeps what stores held, beside all that
-//! 6. front doors: [`server`] (S3 and the admin listener), [`client`], [`cli`]
+//! 6. front doors: [`server`] (S3, and the admin listener with its console), [`client`], [`cli`]
 #![deny(missing_docs)]
 
 pub mod alerts;

@@ -18,6 +18,14 @@ use crate::lifecycle::AgeingStep;
 use crate::object::{Attributes, ByteRange, ByteStream, ETag, Key, StorageMetadata, StoreName, Timestamp};
 use crate::provider::{CheckReport, Condition, Finding, Page, Stamp, StoreOptions, Usage};
 
+/// What begins a session of the console.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CodeBody {
+    /// Good once.
+    pub(crate) code: String,
+    pub(crate) good_for_seconds: u64,
+}
+
 /// Objects of up to this many bytes travel in one piece.
 pub(crate) const WHOLE_LIMIT: u64 = 1024 * 1024;
 

@@ -11,6 +11,7 @@ mod backup;
 mod cache;
 mod completions;
 mod config;
+mod console;
 mod content;
 mod context;
 mod copy;
@@ -153,6 +154,7 @@ enum Command {
     Health(health::Health),
     Alert(alert::AlertCommand),
     Events(events::Events),
+    Console(console::Console),
     Config(config::ConfigCommand),
     Completions(completions::Completions),
 }
@@ -180,6 +182,7 @@ impl Command {
             Self::Health(health) => health.run(context).await,
             Self::Alert(alert) => alert.run(context).await,
             Self::Events(events) => events.run(context).await,
+            Self::Console(console) => console.run(context).await,
             Self::Config(config) => config.run(context),
             Self::Completions(completions) => completions.run(context),
         }

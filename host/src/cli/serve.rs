@@ -1,4 +1,3 @@
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +16,9 @@ use super::reload::Reloader;
 use crate::config::Config;
 use crate::error::Error;
 use crate::host::{DataDir, Host, HostError, RunFile};
+use crate::object::now;
 use crate::server::s3::{Credential, S3Options};
-use crate::server::{AdminOptions, Limits, Server, ServerOptions};
+use crate::server::{AdminOptions, Limits, Server, ServerOptions, draw_secret};
 
 /// How long a host waits for a command that works on its data folder, which is soon done.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -54,7 +54,8 @@ impl Serve {
         let output = context.output();
         let data_dir = lock(&config.data_dir).await?;
         let server = bind(&config).await?;
-        let token = token()?;
+        // New with each run.
+        let token = draw_secret()?;
         let mut progress = |line: &str| output.remark(line);
         // One from the first to the last: a signal that comes while nobody waits for it is lost.
         let mut interrupted = Box::pin(interrupted());
@@ -79,6 +80,7 @@ impl Serve {
             stores: Arc::clone(&host) as _,
             plugins: Arc::clone(&reloader) as _,
             inventory: Arc::clone(&host) as _,
+            started_at: now(),
             tasks: Arc::clone(host.tasks()),
             metrics: Arc::new(move || told.monitor().render().unwrap_or_else(|error| format!("# {error}\n"))),
             health: Arc::new(move || {
@@ -129,18 +131,6 @@ async fn bind(config: &Config) -> Result<Server, Failure> {
     Ok(Server::bind(options).await?)
 }
 
-/// What clients of the object API must bear, new with each run: 256 bits of the system's randomness.
-fn token() -> Result<String, Failure> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::new(Exit::Failed, "internal", format!("the system gives no randomness: {error}")))?;
-    Ok(bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
-}
-
 fn not_started(error: HostError) -> Failure {
     Failure::new(Exit::Unavailable, "unavailable", error.to_string())
 }
@@ -187,7 +177,7 @@ fn announce(output: &Output, config: &Config, host: &Host, server: &Server, took
     let version = env!("CARGO_PKG_VERSION");
     output.line(format_args!("larder {version} is ready after {:.2} s", took.as_secs_f64()))?;
     output.line(format_args!("  s3     http://{}", ready.s3))?;
-    output.line(format_args!("  admin  http://{}  (/metrics, /healthz, /readyz)", ready.admin))?;
+    output.line(format_args!("  admin  http://{}  (/console, /metrics, /healthz, /readyz)", ready.admin))?;
     output.line(format_args!("  data   {}\n", ready.data_dir.display()))?;
     let rows = host.stores().into_iter().map(|(store, _)| {
         let name = store.name();

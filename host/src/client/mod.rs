@@ -1,5 +1,6 @@
 //! A running host, through its admin listener.
 
+mod console;
 mod objects;
 mod snapshot;
 mod store;
@@ -30,6 +31,7 @@ use crate::lifecycle::LifecycleReport;
 use crate::object::{ByteStream, Key, StoreName, Timestamp};
 use crate::wire::{CacheBody, ErrorBody, InvalidatedBody, StoreEntry};
 
+pub use self::console::ConsoleLink;
 use self::objects::RemoteObjects;
 pub use self::store::RemoteStorageProvider;
 pub use self::watching::RemoteEvents;

@@ -34,6 +34,21 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// It in a word or two.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Archive => "archive",
+            Self::Delete => "delete",
+            Self::Tag { .. } => "tag",
+            Self::Purge => "purge",
+            Self::Retained { .. } => "retain",
+            Self::Undecided { .. } => "keep, undecided",
+        }
+    }
+}
+
 /// An object and what is to happen to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {

@@ -8,27 +8,28 @@ use axum::Json;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::future::BoxFuture;
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::alerts;
 use super::caches;
+use super::console::{self, Console};
 use super::events;
 use super::inventory::{self, Inventory};
 use super::objects::{self, Failure};
 use super::plugins::{self, Plugins};
 use super::stores::Stores;
 use super::tasks;
+use super::token::Token;
 use crate::alerts::AlertManager;
 use crate::error::Error;
 use crate::events::EventStream;
 use crate::monitor::{HealthReport, HealthState};
-use crate::object::now;
+use crate::object::{Timestamp, now};
 use crate::scheduler::TaskScheduler;
 
 /// What the admin listener shows, and who may use its object API.
@@ -50,6 +51,8 @@ pub struct AdminOptions {
     pub alerts: Arc<AlertManager>,
     /// What happens.
     pub events: EventStream,
+    /// Since when the host runs.
+    pub started_at: Timestamp,
     /// What requests under `/v1` must bear (`Authorization: Bearer …`).
     pub token: String,
 }
@@ -61,27 +64,30 @@ impl fmt::Debug for AdminOptions {
 }
 
 /// The routes of the admin listener: `/metrics`, `/healthz` (the process answers), `/readyz` (503 if a part has failed, with
-/// the state of each as [`HealthReport`]), and the object API, the plugins, the caches, the tasks, the alerts and
-/// the events under `/v1`, which ask for the token.
+/// the state of each as [`HealthReport`]), the object API, the plugins, the caches, the tasks, the alerts and the events under
+/// `/v1`, which ask for the token, and the console.
 pub(super) fn routes(options: AdminOptions, stopping: CancellationToken) -> Router {
-    // Digests are compared, so that the time it takes says nothing about how much of a token was right.
-    let expected: Arc<[u8]> = Arc::from(&*Sha256::digest(&options.token));
+    let token = Token::new(&options.token);
+    let console = Console::new(options.clone(), token.clone());
     let api = objects::routes(Arc::clone(&options.stores))
         .merge(plugins::routes(Arc::clone(&options.plugins)))
         .merge(inventory::routes(Arc::clone(&options.inventory)))
         .merge(caches::routes(Arc::clone(&options.inventory)))
         .merge(tasks::routes(Arc::clone(&options.tasks)))
         .merge(alerts::routes(&options))
-        .merge(events::routes(options.events.clone(), stopping));
-    let api = api.route_layer(from_fn_with_state(expected, require_token));
+        .merge(events::routes(options.events.clone(), stopping))
+        .merge(console::code_routes(Arc::clone(&console)));
+    let api = api.route_layer(from_fn_with_state(token, require_token));
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(options)
         .nest("/v1", api)
+        .merge(console::routes(console))
         .fallback(|| async {
-            let error = Error::invalid_input("there is nothing here: see /metrics, /healthz, /readyz and /v1/stores");
+            let error =
+                Error::invalid_input("there is nothing here: see /console, /metrics, /healthz, /readyz and /v1/stores");
             Failure(StatusCode::NOT_FOUND, error)
         })
 }
@@ -109,9 +115,8 @@ fn told(report: &HealthReport) -> impl IntoResponse + use<> {
     )
 }
 
-async fn require_token(State(expected): State<Arc<[u8]>>, request: Request, next: Next) -> Response {
-    let borne = request.headers().get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    if borne.is_some_and(|token| *Sha256::digest(token) == *expected) {
+async fn require_token(State(token): State<Token>, request: Request, next: Next) -> Response {
+    if token.is_borne(request.headers()) {
         return next.run(request).await;
     }
     let error = Error::permission_denied("this asks for the token of this run, from host.json in the data folder");

@@ -5,6 +5,7 @@ mod ageing;
 mod alerts;
 mod caches;
 mod check;
+mod console;
 mod events;
 mod hosted;
 mod inventory;
@@ -17,6 +18,7 @@ mod stores;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -30,6 +32,7 @@ pub use inventory::Inventory;
 pub use listener::Limits;
 pub use plugins::Plugins;
 pub use stores::Stores;
+pub use token::draw_secret;
 
 use self::listener::Listener;
 use self::s3::{S3Door, S3Options};

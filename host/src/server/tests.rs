@@ -21,7 +21,7 @@ use crate::events::EventStream;
 use crate::host::{HostedStore, PluginReport, ReloadReport};
 use crate::lifecycle::{AgeingStep, LifecycleManager};
 use crate::manager::{Probe, StorageManager};
-use crate::monitor::{HealthCheck, HealthReport, HealthState, StorageMonitor};
+use crate::monitor::{HealthCheck, HealthReport, HealthState, Sample, StorageMonitor};
 use crate::object::{Body, Key, StoreName, Timestamp, now};
 use crate::provider::memory::MemoryStorageProvider;
 use crate::provider::{StorageProvider, StoreOptions};
@@ -165,6 +165,7 @@ async fn start(credentials: Vec<Credential>) -> Running {
     let admin_options = AdminOptions {
         stores: Arc::<Shelves>::clone(&stores),
         plugins: Arc::new(NoPlugins),
+        started_at: now(),
         inventory: Arc::<TwoStores>::clone(&inventory),
         tasks: tasks(&stop),
         metrics: Arc::new(|| "larder_up 1\n".to_owned()),
@@ -349,6 +350,24 @@ async fn caches_are_seen_and_cleared_over_http() {
     );
     assert!(host.invalidate(&uncached, &all).await.is_err());
     assert_eq!(host.caches().await.unwrap()[0].1.stats.entries, 0);
+}
+
+#[tokio::test]
+async fn the_last_day_of_a_store_is_told_over_http() {
+    let running = start(Vec::new()).await;
+    let store = &running.inventory.0[0];
+    store.store_data(&Key::new("k").unwrap(), "12345".into(), StoreOptions::default()).await.unwrap();
+    for _ in 0..2 {
+        store.retrieve_data(&Key::new("k").unwrap(), None).await.unwrap();
+    }
+    store.monitor().sample(now());
+    let bearer = "Authorization: Bearer the-token\r\n";
+    let answer = get(running.admin, "/v1/stores/documents/history", bearer).await;
+    let samples: Vec<Sample> = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let [sample] = &samples[..] else { panic!("{answer}") };
+    assert_eq!((sample.writes, sample.reads, sample.cache_hits, sample.bytes), (1, 2, 2, None));
+    assert!(get(running.admin, "/v1/stores/none/history", bearer).await.starts_with("HTTP/1.1 404"));
+    assert!(get(running.admin, "/v1/stores/documents/history", "").await.starts_with("HTTP/1.1 401"));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::shown;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::output::{self, Output, Printable};
-use crate::lifecycle::{Planned, Verdict};
+use crate::lifecycle::Planned;
 use crate::object::StoreName;
 
 const EXAMPLES: &str = "\
@@ -76,7 +76,7 @@ impl Plan {
 impl Plotted<'_> {
     fn take(&mut self, planned: &Planned) {
         let Planned { metadata, verdict, by } = planned;
-        let total = self.totals.entry(word(verdict)).or_default();
+        let total = self.totals.entry(verdict.as_str()).or_default();
         total.objects += 1;
         total.bytes += metadata.size;
         self.bar.inc(1);
@@ -118,17 +118,5 @@ impl Plotted<'_> {
         });
         let rows = rows.chain([["keep".to_owned(), kept.to_string(), "-".to_owned()]]);
         output.line(output::table(&["TOTAL", "OBJECTS", "SIZE"], rows))
-    }
-}
-
-fn word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Keep => "keep",
-        Verdict::Archive => "archive",
-        Verdict::Delete => "delete",
-        Verdict::Tag { .. } => "tag",
-        Verdict::Purge => "purge",
-        Verdict::Retained { .. } => "retain",
-        Verdict::Undecided { .. } => "keep, undecided",
     }
 }
