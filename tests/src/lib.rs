@@ -1,5 +1,6 @@
-//! What the tests of larder share: the plugins, built once, and providers made of them; and whole hosts.
+//! What the tests of larder share: the plugins, built once, and providers made of them; whole hosts; and a browser.
 
+pub mod browser;
 pub mod host;
 pub mod http;
 
