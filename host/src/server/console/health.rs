@@ -4,50 +4,85 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use maud::{Markup, html};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout};
 
-use super::Console;
 use super::page::{self, Tone, badge};
+use super::{Console, format};
 use crate::monitor::{HealthCheck, HealthReport, HealthState};
+use crate::object::Timestamp;
 
 /// For how long a report is shown: to ask costs each store a write, and pages ask every few seconds.
 const SHOWN_FOR: Duration = Duration::from_secs(10);
+/// How long a page waits for a report before it shows the one before: it is of most use when a store hangs.
+const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The last report, with when it was asked for; held while one is made, so that many pages make one.
-pub(super) type LastReport = Mutex<Option<(Instant, Arc<HealthReport>)>>;
+/// The last that was heard of how the host is.
+#[derive(Debug, Default)]
+pub(super) struct LastReport {
+    heard: Mutex<Option<Heard>>,
+    /// Held while the host is asked, so that many pages ask once.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Clone, Debug)]
+struct Heard {
+    report: Arc<HealthReport>,
+    good_until: Instant,
+}
+
+impl LastReport {
+    fn good(&self) -> Option<Arc<HealthReport>> {
+        self.heard.lock().as_ref().filter(|heard| heard.good_until > Instant::now()).map(|heard| heard.report.clone())
+    }
+}
 
 impl Console {
-    /// How the host is, or was a few seconds ago.
-    pub(super) async fn health(&self) -> Arc<HealthReport> {
-        let mut last = self.last_report.lock().await;
-        if let Some((at, report)) = &*last
-            && at.elapsed() < SHOWN_FOR
-        {
-            return Arc::clone(report);
+    /// How the host is, or was a few seconds ago; `None` if nobody knows yet.
+    pub(super) async fn health(self: &Arc<Self>) -> Option<Arc<HealthReport>> {
+        if let Some(report) = self.health.good() {
+            return Some(report);
         }
-        let report = (self.host.health)().await;
-        *last = Some((Instant::now(), Arc::clone(&report)));
-        report
+        let console = Arc::clone(self);
+        let asking = tokio::spawn(async move {
+            let _one_at_a_time = console.health.asking.lock().await;
+            if console.health.good().is_none() {
+                let report = (console.host.health)().await;
+                *console.health.heard.lock() = Some(Heard { report, good_until: Instant::now() + SHOWN_FOR });
+            }
+        });
+        // It goes on, for the next page.
+        let _ = timeout(PATIENCE, asking).await;
+        self.health.heard.lock().as_ref().map(|heard| heard.report.clone())
     }
 
     /// Has the next page ask again, since somebody did something about it.
-    pub(super) async fn forget_health(&self) {
-        *self.last_report.lock().await = None;
+    pub(super) fn doubt_health(&self) {
+        if let Some(heard) = &mut *self.health.heard.lock() {
+            heard.good_until = Instant::now();
+        }
     }
 }
 
 /// What is not as it should be.
-pub(super) fn part(report: &HealthReport) -> Markup {
+pub(super) fn part(report: Option<&HealthReport>, now: Timestamp) -> Markup {
+    let content = match report {
+        Some(report) => found(report, now),
+        None => html! { p .none { "Every part is being asked." } },
+    };
+    page::part("health", "Health", content)
+}
+
+fn found(report: &HealthReport, now: Timestamp) -> Markup {
     let parts = report.checks.values().flatten().count();
     let mut troubles: Vec<_> = report.troubles().collect();
     troubles.sort_by_key(|(name, check)| (std::cmp::Reverse(check.state), *name));
-    let content = html! {
+    html! {
         @if troubles.is_empty() {
-            p .none { "All " (parts) " parts are healthy." }
+            p .none { "All " (parts) " parts are healthy; asked " (format::relative(report.time, now)) "." }
         } @else {
             table {
-                caption { "What is not healthy of " (parts) " parts" }
+                caption { "What is not healthy of " (parts) " parts; asked " (format::relative(report.time, now)) }
                 thead { tr {
                     th scope="col" { "Part" }
                     th scope="col" { "State" }
@@ -65,8 +100,7 @@ pub(super) fn part(report: &HealthReport) -> Markup {
                 } }
             }
         }
-    };
-    page::part("health", "Health", content)
+    }
 }
 
 /// How something is, in a word.

@@ -60,7 +60,7 @@ pub(super) struct Console {
     token: Token,
     sessions: Passes<Session>,
     codes: Passes<()>,
-    last_report: health::LastReport,
+    health: health::LastReport,
     /// Plans that may be made at a time.
     plans: Semaphore,
 }
@@ -72,7 +72,7 @@ impl Console {
             token,
             sessions: Passes::new(login::SESSION_LASTS, login::MOST_SESSIONS),
             codes: Passes::new(login::CODE_LASTS, login::MOST_CODES),
-            last_report: health::LastReport::default(),
+            health: health::LastReport::default(),
             plans: Semaphore::new(plan::AT_ONCE),
         })
     }

@@ -32,12 +32,12 @@ pub(super) async fn show(State(console): State<Arc<Console>>, Extension(visitor)
         live: true,
         notice: console.notice(&visitor),
         parts: &PARTS,
-        state: state(&report, alerts::firing(&alerts), console.host.started_at, now),
+        state: state(report.as_deref(), alerts::firing(&alerts), console.host.started_at, now),
         main: html! {
             h1 .unseen { "What this host does" }
-            (health::part(&report))
+            (health::part(report.as_deref(), now))
             (alerts::part(&alerts, now))
-            (stores::part(&stores, &report))
+            (stores::part(&stores, report.as_deref()))
             (plugins::part(&console.host.plugins.reports(), now))
             (tasks::part(&console.host.tasks.status(), now))
             (plan::part(&stores))
@@ -47,9 +47,14 @@ pub(super) async fn show(State(console): State<Arc<Console>>, Extension(visitor)
 }
 
 /// How the host is, in a line.
-fn state(report: &HealthReport, firing: usize, started_at: Timestamp, now: Timestamp) -> Markup {
+fn state(report: Option<&HealthReport>, firing: usize, started_at: Timestamp, now: Timestamp) -> Markup {
     html! {
-        a href="#health" { (health::state(report.state)) }
+        a href="#health" {
+            @match report {
+                Some(report) => (health::state(report.state)),
+                None => (badge(Tone::Neutral, "not asked yet")),
+            }
+        }
         @if firing > 0 {
             " " a href="#alerts" { (badge(Tone::Warning, &format!("{firing} firing"))) }
         }

@@ -23,7 +23,7 @@ pub(super) async fn reset(
         Ok(()) => Notice::Done(format!("The plugin {name} may start again.")),
         Err(error) => Notice::Failed(error.to_string()),
     };
-    console.forget_health().await;
+    console.doubt_health();
     console.tell(&visitor, notice);
     Redirect::to("/console#plugins")
 }

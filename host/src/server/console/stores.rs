@@ -7,7 +7,7 @@ use super::{chart, format, health};
 use crate::host::HostedStore;
 use crate::monitor::HealthReport;
 
-pub(super) fn part(stores: &[HostedStore], report: &HealthReport) -> Markup {
+pub(super) fn part(stores: &[HostedStore], report: Option<&HealthReport>) -> Markup {
     let content = html! {
         table {
             caption { "Reads, writes and hits since the host started; charts of up to a day" }
@@ -29,12 +29,12 @@ pub(super) fn part(stores: &[HostedStore], report: &HealthReport) -> Markup {
     page::part("stores", "Stores", content)
 }
 
-fn row(store: &HostedStore, report: &HealthReport) -> Markup {
+fn row(store: &HostedStore, report: Option<&HealthReport>) -> Markup {
     let (name, monitor) = (store.manager.name(), store.manager.monitor());
     let (figures, samples) = (monitor.snapshot(), monitor.history());
     let lookups = figures.cache_hits + figures.cache_misses;
     let cached = store.manager.cache().is_some();
-    let check = report.checks.get(&format!("store:{name}")).and_then(|checks| checks.first());
+    let check = report.and_then(|report| report.checks.get(&format!("store:{name}"))?.first());
     html! {
         tr id={ "store-" (name) } {
             th scope="row" { (name) @if store.internal { " " span .aside { "internal" } } }

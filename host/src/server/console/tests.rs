@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -165,6 +165,8 @@ struct Fixture {
     tasks: Arc<TaskScheduler>,
     /// How often the host was asked how it is.
     asked: Arc<AtomicUsize>,
+    /// How long it takes to answer, in seconds.
+    takes: Arc<AtomicU64>,
     stop: CancellationToken,
 }
 
@@ -251,7 +253,8 @@ async fn fixture_with(keys: &[String]) -> Fixture {
     store.manager.monitor().record_usage(Usage { objects: 1234, bytes: 4096 });
     monitor.sample(now());
     let asked = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&asked);
+    let takes = Arc::new(AtomicU64::new(0));
+    let (counted, taking) = (Arc::clone(&asked), Arc::clone(&takes));
     let host = Arc::new(Whole { stores: vec![store], resets: Mutex::default() });
     let options = AdminOptions {
         stores: Arc::clone(&host) as _,
@@ -263,12 +266,17 @@ async fn fixture_with(keys: &[String]) -> Fixture {
         metrics: Arc::new(String::new),
         health: Arc::new(move || {
             counted.fetch_add(1, Ordering::SeqCst);
-            async { Arc::new(report()) }.boxed()
+            let takes = Duration::from_secs(taking.load(Ordering::SeqCst));
+            async move {
+                tokio::time::sleep(takes).await;
+                Arc::new(report())
+            }
+            .boxed()
         }),
         started_at: now(),
         token: TOKEN.to_owned(),
     };
-    Fixture { router: admin::routes(options, CancellationToken::new()), host, tasks, asked, stop }
+    Fixture { router: admin::routes(options, CancellationToken::new()), host, tasks, asked, takes, stop }
 }
 
 impl Fixture {
@@ -513,6 +521,26 @@ async fn the_host_is_not_asked_for_every_page() {
     assert_eq!(asked().await, 2);
     fixture.post("/console/plugins/zoo/reset", &cookie, "").await;
     assert_eq!(asked().await, 3, "whoever mended something sees whether it helped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_takes_long_to_ask_holds_up_no_page() {
+    let fixture = fixture().await;
+    let cookie = fixture.cookie().await;
+    fixture.takes.store(5, Ordering::SeqCst);
+    let page = async || {
+        let begun = tokio::time::Instant::now();
+        let page = fixture.get("/console", &cookie).await.text;
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        page
+    };
+    assert!(page().await.contains("Every part is being asked."));
+    page().await;
+    assert_eq!(fixture.asked.load(Ordering::SeqCst), 1, "it is asked once");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(page().await.contains("it is nearly full"));
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(page().await.contains("it is nearly full"), "what was heard before is shown meanwhile");
 }
 
 #[tokio::test]
