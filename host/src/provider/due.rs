@@ -14,7 +14,7 @@ use crate::object::{Key, Timestamp};
 /// it is to be looked at again. What was there before is not in the index until it is set; once all of it is, the index is
 /// [`complete`](DueIndex::complete).
 ///
-/// One at a time uses it.
+/// Whoever begins it anew ends the use that others make of it: what they set from then on is nothing.
 #[async_trait]
 pub trait DueIndex: fmt::Debug + Send + Sync {
     /// What the index is for, and whether it is complete; `None` if none is kept.
@@ -24,10 +24,10 @@ pub trait DueIndex: fmt::Debug + Send + Sync {
     async fn state(&self) -> Result<Option<DueState>>;
 
     /// Begins an index for this purpose; one that there was is emptied.
-    async fn begin(&self, purpose: &str) -> Result<()>;
+    async fn begin(&self, purpose: &str) -> Result<Serial>;
 
-    /// Takes note that every object is in the index that has to be.
-    async fn complete(&self) -> Result<()>;
+    /// Takes note that every object is in the index that has to be, if it is still this one.
+    async fn complete(&self, index: Serial) -> Result<()>;
 
     /// Keeps no index any more. Costs little if there is none.
     async fn end(&self) -> Result<()>;
@@ -38,8 +38,8 @@ pub trait DueIndex: fmt::Debug + Send + Sync {
     /// Objects that are due, earliest first and of one time in order of their keys: at most `limit` of those behind `after`.
     async fn due(&self, not_after: Timestamp, after: Option<&Due>, limit: usize) -> Result<Vec<Due>>;
 
-    /// Sets when objects are to be looked at, all or none.
-    async fn set(&self, looks: Vec<(Key, NextLook)>) -> Result<()>;
+    /// Sets when objects are to be looked at, all or none, if it is still this index.
+    async fn set(&self, index: Serial, looks: Vec<(Key, NextLook)>) -> Result<()>;
 }
 
 /// What an index is for.
@@ -49,7 +49,13 @@ pub struct DueState {
     pub purpose: String,
     /// Whether every object is in it that has to be.
     pub complete: bool,
+    /// Which of all that were begun.
+    pub serial: Serial,
 }
+
+/// Names an index from its beginning to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serial(pub(in crate::provider) i64);
 
 /// Names an object as it is now: bytes, times and attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

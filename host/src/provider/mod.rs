@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use self::due::{Due, DueIndex, DueState, NextLook, Version};
+pub use self::due::{Due, DueIndex, DueState, NextLook, Serial, Version};
 pub use self::finding::{CheckReport, Finding, FindingKind, Findings, Watch};
 pub use self::read_only::{Objects, ReadOnly};
 

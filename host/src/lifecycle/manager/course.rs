@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::lifecycle::AgeingStore;
 use crate::lifecycle::progress::Behind;
 use crate::object::{Key, StorageMetadata, Timestamp};
-use crate::provider::{Due, DueIndex, ListQuery, NextLook, Version};
+use crate::provider::{Due, DueIndex, ListQuery, NextLook, Serial, Version};
 
 /// How many objects are looked up at once.
 const AT_ONCE: usize = 8;
@@ -18,12 +18,19 @@ const AT_ONCE: usize = 8;
 pub(super) enum Course {
     /// All of them in order of keys; when they are to be looked at next goes into the index, if there is one.
     Walk {
-        index: Option<Arc<dyn DueIndex>>,
+        index: Option<Index>,
         /// The next page; `None` behind the last one.
         next: Option<ListQuery>,
     },
     /// Those that are due, the first of them first.
-    Due { index: Arc<dyn DueIndex>, after: Option<Due> },
+    Due { index: Index, after: Option<Due> },
+}
+
+/// An index of what is due, and which.
+#[derive(Clone, Debug)]
+pub(super) struct Index {
+    pub(super) of: Arc<dyn DueIndex>,
+    pub(super) serial: Serial,
 }
 
 /// Objects that are judged together.
@@ -35,7 +42,7 @@ pub(super) struct Batch {
 
 impl Course {
     /// A walk that begins behind this key.
-    pub(super) fn walk(index: Option<Arc<dyn DueIndex>>, start_after: Option<String>) -> Self {
+    pub(super) fn walk(index: Option<Index>, start_after: Option<String>) -> Self {
         Self::Walk { index, next: Some(ListQuery { start_after, ..LifecycleManager::first_page() }) }
     }
 
@@ -48,7 +55,7 @@ impl Course {
             Self::Walk { index, next } => {
                 let Some(query) = next.take() else { return Ok(None) };
                 let versions = match index {
-                    Some(index) => index.versions(&query).await?.into_iter().collect(),
+                    Some(index) => index.of.versions(&query).await?.into_iter().collect(),
                     None => HashMap::new(),
                 };
                 let page = store.list_with_trash(&query).await?;
@@ -56,7 +63,7 @@ impl Course {
                 Ok(Some(Batch { objects: page.objects, versions }))
             }
             Self::Due { index, after } => {
-                let due = index.due(now, after.as_ref(), LifecycleManager::BATCH).await?;
+                let due = index.of.due(now, after.as_ref(), LifecycleManager::BATCH).await?;
                 let Some(last) = due.last() else { return Ok(None) };
                 *after = Some(last.clone());
                 let look_up = |due: &Due| {
@@ -84,7 +91,7 @@ impl Course {
     /// Those of the index.
     pub(super) async fn set(&self, looks: Vec<(Key, NextLook)>) -> Result<()> {
         match self {
-            Self::Walk { index: Some(index), .. } | Self::Due { index, .. } => index.set(looks).await,
+            Self::Walk { index: Some(index), .. } | Self::Due { index, .. } => index.of.set(index.serial, looks).await,
             Self::Walk { index: None, .. } => Ok(()),
         }
     }
@@ -95,7 +102,7 @@ impl Course {
     /// Those of the index.
     pub(super) async fn end(&self) -> Result<()> {
         match self {
-            Self::Walk { index: Some(index), .. } => index.complete().await,
+            Self::Walk { index: Some(index), .. } => index.of.complete(index.serial).await,
             Self::Walk { index: None, .. } | Self::Due { .. } => Ok(()),
         }
     }

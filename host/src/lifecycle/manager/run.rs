@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::LifecycleManager;
-use super::course::{Batch, Course};
+use super::course::{Batch, Course, Index};
 use crate::error::Result;
 use crate::lifecycle::Candidate;
 use crate::lifecycle::progress::{Behind, Progress, ProgressKeeper};
 use crate::lifecycle::report::{LifecycleReport, Planned, Verdict};
 use crate::object::{Digest, StorageMetadata, Timestamp, now as real_now};
-use crate::provider::NextLook;
 use crate::provider::layers::{Restored, Trashed};
+use crate::provider::{DueState, NextLook};
 
 /// A run, and what it has come to so far.
 pub(super) struct Run {
@@ -43,15 +43,17 @@ impl LifecycleManager {
         let policies = self.policies_digest();
         let state = index.state().await?.filter(|state| state.purpose == policies);
         Ok(match (state, behind) {
-            (Some(state), behind) if state.complete => {
+            (Some(DueState { complete: true, serial, .. }), behind) => {
                 let goes_on = matches!(behind, Some(Behind::Due));
                 let report = if goes_on { report } else { LifecycleReport::default() };
-                Run { course: Course::Due { index, after: None }, report }
+                Run { course: Course::Due { index: Index { of: index, serial }, after: None }, report }
             }
-            (Some(_), Some(Behind::Key(key))) => Run { course: Course::walk(Some(index), Some(key)), report },
+            (Some(DueState { serial, .. }), Some(Behind::Key(key))) => {
+                Run { course: Course::walk(Some(Index { of: index, serial }), Some(key)), report }
+            }
             _ => {
-                index.begin(&policies).await?;
-                anew(Course::walk(Some(index), None))
+                let serial = index.begin(&policies).await?;
+                anew(Course::walk(Some(Index { of: index, serial }), None))
             }
         })
     }

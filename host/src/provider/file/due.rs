@@ -2,9 +2,9 @@ use async_trait::async_trait;
 
 use super::FileStorageProvider;
 use super::index::{self, DueChange};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::object::{Key, Timestamp};
-use crate::provider::{Due, DueIndex, DueState, ListQuery, NextLook, Version};
+use crate::provider::{Due, DueIndex, DueState, ListQuery, NextLook, Serial, Version};
 
 #[async_trait]
 impl DueIndex for FileStorageProvider {
@@ -12,12 +12,15 @@ impl DueIndex for FileStorageProvider {
         self.readers.read(index::due_state).await
     }
 
-    async fn begin(&self, purpose: &str) -> Result<()> {
-        self.writer.change_due(DueChange::Begin { purpose: purpose.to_owned() }).await
+    async fn begin(&self, purpose: &str) -> Result<Serial> {
+        let serial = getrandom::u64().map_err(|error| Error::internal(format!("there is no randomness: {error}")))?;
+        let serial = Serial(serial.cast_signed());
+        self.writer.change_due(DueChange::Begin { purpose: purpose.to_owned(), serial }).await?;
+        Ok(serial)
     }
 
-    async fn complete(&self) -> Result<()> {
-        self.writer.change_due(DueChange::Complete).await
+    async fn complete(&self, index: Serial) -> Result<()> {
+        self.writer.change_due(DueChange::Complete { index }).await
     }
 
     async fn end(&self) -> Result<()> {
@@ -37,10 +40,10 @@ impl DueIndex for FileStorageProvider {
         self.readers.read(move |connection| index::due(connection, not_after, after.as_ref(), limit)).await
     }
 
-    async fn set(&self, looks: Vec<(Key, NextLook)>) -> Result<()> {
+    async fn set(&self, index: Serial, looks: Vec<(Key, NextLook)>) -> Result<()> {
         if looks.is_empty() {
             return Ok(());
         }
-        self.writer.change_due(DueChange::Set(looks)).await
+        self.writer.change_due(DueChange::Set { index, looks }).await
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A host that is killed while it archives, restores, trashes, takes out of the trash, purges, tags, replaces or deletes is
 //! followed by one that runs the policies, which may be killed too. After that every object is in one place with its bytes
-//! and attributes, no store has anything that nothing refers to, and whatever ageing did is on record.
+//! and attributes, no store has anything that nothing refers to, and whatever ageing did is on record. The index of what is due has
+//! what there is.
 
 mod step;
 mod stores;
@@ -72,6 +73,7 @@ impl Ageing {
         let root = self.root();
         stores::check_files(&root);
         let stores = Stores::open(&root).unwrap_or_else(|error| panic!("seed {}: {error}", self.seed));
+        stores.check_index().await;
         stores.recover().await;
         let found = stores.found().await;
         let bodies = stores.bodies().await;
@@ -115,6 +117,9 @@ pub(crate) fn run() {
                     say(&notes, &format!("b {writer} {number}\n"));
                     let step = Step::of(seed, writer, number);
                     step.carry_out(&store, &audit).await.unwrap_or_else(|error| panic!("{step:?}: {error}"));
+                    if writer == 0 {
+                        stores::index_all(&store).await.unwrap_or_else(|error| panic!("{error}"));
+                    }
                     say(&notes, &format!("d {writer} {number}\n"));
                 }
             })

@@ -21,7 +21,7 @@ pub(crate) const STEPS: u64 = 14;
 const KEYS: u64 = 2;
 /// On both sides of what is kept in the index.
 const SIZES: [usize; 3] = [100, 20_000, 70_000];
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The present moment, whenever it is.
 pub(crate) fn today() -> Timestamp {

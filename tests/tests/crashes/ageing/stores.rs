@@ -9,16 +9,18 @@ use bytes::Bytes;
 use larder::error::{Error, Result};
 use larder::host::{DataDir, Host};
 use larder::lifecycle::{AgeingStep, AgeingStore, Audit, LifecycleManager};
-use larder::object::{Key, StorageMetadata, StoreName};
+use larder::object::{Key, StorageMetadata, StoreName, Timestamp};
 use larder::provider::file::{self, Durability, FileOptions, FileStorageProvider};
 use larder::provider::layers::{Ageing, AgeingOptions, Archived, Trashed};
-use larder::provider::{Findings, ListQuery, StorageProvider, Usage};
+use larder::provider::{Findings, ListQuery, NextLook, StorageProvider, Usage};
 
-use super::step::{Known, WRITERS, bytes_of, today, yesterday};
+use super::step::{DAY, Known, WRITERS, bytes_of, today, yesterday};
 use crate::child::{files, patiently};
 
 pub(crate) const HOT: &str = "hot";
 const COLD: &str = "cold";
+/// What the index of all objects is for.
+const ALL: &str = "all";
 /// Larger objects have files.
 const INLINED: u64 = 16 * 1024;
 
@@ -112,6 +114,17 @@ impl Stores {
         assert_eq!(seen.body.collect(1 << 20).await.expect("it can be read"), expected);
     }
 
+    /// Sees to it that an index of what is due that was complete has every object, and no other.
+    pub(crate) async fn check_index(&self) {
+        let index = self.aged.clone().due_index().expect("files have one");
+        if index.state().await.unwrap().is_some_and(|state| state.purpose == ALL && state.complete) {
+            let due = index.due(Timestamp::MAX_UTC, None, 1000).await.unwrap().into_iter();
+            let due: BTreeSet<Key> = due.map(|due| due.key).collect();
+            let there: BTreeSet<Key> = list(&*self.hot).await.into_iter().map(|object| object.key).collect();
+            assert_eq!(due, there);
+        }
+    }
+
     /// How many files each store should have.
     pub(crate) async fn bodies(&self) -> [usize; 2] {
         let large = |objects: Vec<StorageMetadata>| objects.iter().filter(|object| object.size > INLINED).count();
@@ -130,6 +143,18 @@ impl Stores {
             assert_eq!(store.usage().await.unwrap(), Usage::default());
         }
     }
+}
+
+/// Has an index in which every object is due some time. The runs of rules make others.
+pub(crate) async fn index_all(store: &Arc<Ageing>) -> Result<()> {
+    let index = store.clone().due_index().expect("files have one");
+    if index.state().await?.is_none_or(|state| state.purpose != ALL) {
+        let serial = index.begin(ALL).await?;
+        let versions = index.versions(&ListQuery::all()).await?.into_iter();
+        index.set(serial, versions.map(|(key, version)| (key, NextLook::At(version, today() + DAY))).collect()).await?;
+        index.complete(serial).await?;
+    }
+    Ok(())
 }
 
 async fn list(store: &dyn StorageProvider) -> Vec<StorageMetadata> {

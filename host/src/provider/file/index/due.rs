@@ -8,22 +8,27 @@ use super::row::behind_prefix;
 use crate::error::Error;
 use crate::object::{Key, Timestamp};
 use crate::provider::file::fault::Fault;
-use crate::provider::{Due, DueState, ListQuery, NextLook, Version};
+use crate::provider::{Due, DueState, ListQuery, NextLook, Serial, Version};
 
 /// A change of the table.
 #[derive(Debug)]
 pub(in super::super) enum DueChange {
-    Begin { purpose: String },
-    Complete,
+    Begin { purpose: String, serial: Serial },
+    Complete { index: Serial },
     End,
-    Set(Vec<(Key, NextLook)>),
+    Set { index: Serial, looks: Vec<(Key, NextLook)> },
 }
 
 /// What is due at once has the time zero. `INSERT OR REPLACE` of an object fires the first trigger alone.
 const BEGIN: &str = "
     CREATE TABLE due (key BLOB NOT NULL PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE INDEX due_at ON due (at, key);
-    CREATE TABLE due_state (id INTEGER PRIMARY KEY CHECK (id = 1), purpose TEXT NOT NULL, complete INTEGER NOT NULL) STRICT;
+    CREATE TABLE due_state (
+        id       INTEGER PRIMARY KEY CHECK (id = 1),
+        purpose  TEXT    NOT NULL,
+        complete INTEGER NOT NULL,
+        serial   INTEGER NOT NULL
+    ) STRICT;
     CREATE TRIGGER due_written AFTER INSERT ON objects BEGIN INSERT OR REPLACE INTO due VALUES (NEW.key, 0); END;
     CREATE TRIGGER due_changed AFTER UPDATE ON objects BEGIN INSERT OR REPLACE INTO due VALUES (NEW.key, 0); END;
     CREATE TRIGGER due_deleted AFTER DELETE ON objects BEGIN DELETE FROM due WHERE key = OLD.key; END;
@@ -40,19 +45,26 @@ const END: &str = "
 impl DueChange {
     pub(super) fn apply(self, connection: &Connection) -> Result<(), Fault> {
         match self {
-            Self::Begin { purpose } => {
+            Self::Begin { purpose, serial } => {
                 connection.execute_batch(END)?;
                 connection.execute_batch(BEGIN)?;
-                connection.execute("INSERT INTO due_state VALUES (1, ?1, 0)", [purpose])?;
+                connection.execute("INSERT INTO due_state VALUES (1, ?1, 0, ?2)", params![purpose, serial.0])?;
             }
-            Self::Complete => {
+            Self::Complete { index } if is_there(connection, index)? => {
                 connection.execute("UPDATE due_state SET complete = 1", [])?;
             }
             Self::End => connection.execute_batch(END)?,
-            Self::Set(looks) => looks.iter().try_for_each(|(key, look)| set(connection, key, *look))?,
+            Self::Set { index, looks } if is_there(connection, index)? => {
+                looks.iter().try_for_each(|(key, look)| set(connection, key, *look))?;
+            }
+            Self::Complete { .. } | Self::Set { .. } => {}
         }
         Ok(())
     }
+}
+
+fn is_there(connection: &Connection, index: Serial) -> Result<bool, Fault> {
+    Ok(due_state(connection)?.is_some_and(|state| state.serial == index))
 }
 
 fn set(connection: &Connection, key: &Key, look: NextLook) -> Result<(), Fault> {
@@ -81,8 +93,10 @@ pub(in super::super) fn due_state(connection: &Connection) -> Result<Option<DueS
     if connection.query_row(EXISTS, [], |_| Ok(())).optional()?.is_none() {
         return Ok(None);
     }
-    let state = |row: &rusqlite::Row<'_>| Ok(DueState { purpose: row.get(0)?, complete: row.get(1)? });
-    Ok(connection.query_row("SELECT purpose, complete FROM due_state", [], state).optional()?)
+    let state = |row: &rusqlite::Row<'_>| {
+        Ok(DueState { purpose: row.get(0)?, complete: row.get(1)?, serial: Serial(row.get(2)?) })
+    };
+    Ok(connection.query_row("SELECT purpose, complete, serial FROM due_state", [], state).optional()?)
 }
 
 /// The versions of the objects of a page of a listing.

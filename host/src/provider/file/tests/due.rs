@@ -21,8 +21,9 @@ async fn what_is_changed_is_due_at_once_and_what_is_deleted_never() {
     let store = open(folder.path()).unwrap();
     put(&store, "before", "bytes").await.unwrap();
     assert_eq!(store.state().await.unwrap(), None);
-    store.begin("a rule").await.unwrap();
-    assert_eq!(store.state().await.unwrap(), Some(DueState { purpose: "a rule".into(), complete: false }));
+    let index = store.begin("a rule").await.unwrap();
+    let expected = DueState { purpose: "a rule".into(), complete: false, serial: index };
+    assert_eq!(store.state().await.unwrap(), Some(expected));
     assert!(due(&store, 1000).await.is_empty());
 
     for name in ["new", "gone", "changed"] {
@@ -34,7 +35,7 @@ async fn what_is_changed_is_due_at_once_and_what_is_deleted_never() {
     let mut looks = futures::future::join_all(looks).await.into_iter();
     let mut set = async |look: fn(Version) -> NextLook| {
         let (key, version) = looks.next().unwrap();
-        store.set(vec![(key, look(version))]).await.unwrap();
+        store.set(index, vec![(key, look(version))]).await.unwrap();
     };
     set(|version| NextLook::At(version, at(500))).await;
     set(|version| NextLook::At(version, at(700))).await;
@@ -46,9 +47,9 @@ async fn what_is_changed_is_due_at_once_and_what_is_deleted_never() {
     store.update(&key("changed"), AttributeChanges::default(), None).await.unwrap();
     put(&store, "before", "other bytes").await.unwrap();
     assert_eq!(due(&store, 0).await, ["before", "changed"]);
-    store.set(vec![(key("before"), NextLook::WhenChanged(stale)), (key("none"), NextLook::Now)]).await.unwrap();
+    store.set(index, vec![(key("before"), NextLook::WhenChanged(stale)), (key("none"), NextLook::Now)]).await.unwrap();
     assert_eq!(due(&store, 0).await, ["before", "changed"]);
-    store.complete().await.unwrap();
+    store.complete(index).await.unwrap();
 
     // Another purpose begins with nothing, and without one nothing is kept.
     drop(store);
@@ -56,6 +57,9 @@ async fn what_is_changed_is_due_at_once_and_what_is_deleted_never() {
     assert!(store.state().await.unwrap().unwrap().complete && due(&store, 0).await.len() == 2);
     store.begin("another").await.unwrap();
     assert!(due(&store, 1000).await.is_empty());
+    store.set(index, vec![(key("before"), NextLook::Now)]).await.unwrap();
+    store.complete(index).await.unwrap();
+    assert!(due(&store, 1000).await.is_empty() && !store.state().await.unwrap().unwrap().complete, "it is another");
     store.end().await.unwrap();
     put(&store, "after", "bytes").await.unwrap();
     assert_eq!(store.state().await.unwrap(), None);
@@ -66,11 +70,11 @@ async fn what_is_changed_is_due_at_once_and_what_is_deleted_never() {
 async fn pages_of_what_is_due_go_on_behind_the_last() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).unwrap();
-    store.begin("a rule").await.unwrap();
+    let index = store.begin("a rule").await.unwrap();
     for name in ["a", "b", "c", "d"] {
         put(&store, name, "bytes").await.unwrap();
     }
-    store.set(vec![(key("a"), NextLook::At(version(&store, "a").await, at(10)))]).await.unwrap();
+    store.set(index, vec![(key("a"), NextLook::At(version(&store, "a").await, at(10)))]).await.unwrap();
     let mut found = Vec::new();
     let mut after: Option<Due> = None;
     loop {
