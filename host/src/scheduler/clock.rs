@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::Instant;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::object::{Timestamp, now};
 
@@ -50,10 +50,11 @@ pub(super) async fn sleep_until(clock: &dyn Clock, steady: Duration) {
     }
 }
 
-/// The system's clock.
+/// The system's clock. On Linux its steady reading goes on while the machine sleeps: what should have been done meanwhile is
+/// due when it wakes.
 #[derive(Debug)]
 pub struct SystemClock {
-    begun: Instant,
+    begun: Duration,
 }
 
 impl SystemClock {
@@ -63,7 +64,7 @@ impl SystemClock {
 
 impl Default for SystemClock {
     fn default() -> Self {
-        Self { begun: Instant::now() }
+        Self { begun: since_boot() }
     }
 }
 
@@ -74,10 +75,36 @@ impl Clock for SystemClock {
     }
 
     fn steady(&self) -> Duration {
-        self.begun.elapsed()
+        since_boot().saturating_sub(self.begun)
     }
 
     async fn sleep(&self, span: Duration) {
         tokio::time::sleep(span.min(Self::LOOK_EVERY)).await;
+    }
+}
+
+fn since_boot() -> Duration {
+    #[cfg(target_os = "linux")]
+    const CLOCK: ClockId = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: ClockId = ClockId::Monotonic;
+    let reading = clock_gettime(CLOCK);
+    let seconds = u64::try_from(reading.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(reading.tv_nsec).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_steady_reading_is_the_time_since_the_machine_started() {
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+        let seconds: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+        assert!((since_boot().as_secs_f64() - seconds).abs() < 5.0);
+        let clock = SystemClock::default();
+        let before = clock.steady();
+        assert!(clock.steady() >= before);
     }
 }
