@@ -20,6 +20,9 @@ const ANSWER: Duration = Duration::from_secs(120);
 /// The name of the member that refers to an element, as the standard has it.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// A name for this machine that the browser takes for another one: what comes from there over plain HTTP is not to be trusted.
+pub const ELSEWHERE: &str = "elsewhere.test";
+
 /// Keys that have no character.
 pub mod keys {
     /// To the next thing that can have the focus.
@@ -209,6 +212,7 @@ fn capabilities(profile: &Path) -> Value {
     let mut arguments: Vec<String> = quiet.iter().map(|what| format!("--disable-{what}")).collect();
     arguments.extend(["--headless", "--no-sandbox", "--no-first-run"].map(str::to_owned));
     arguments.push(format!("--user-data-dir={}", profile.display()));
+    arguments.push(format!("--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1"));
     json!({ "capabilities": { "alwaysMatch": {
         "browserName": "chrome",
         "goog:loggingPrefs": { "browser": "ALL" },

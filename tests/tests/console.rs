@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use larder_tests::browser::{Browser, keys};
+use larder_tests::browser::{Browser, ELSEWHERE, keys};
 use larder_tests::host::{Home, Host};
 use larder_tests::{built_component, http, project};
 use serde_json::Value;
@@ -357,6 +357,36 @@ fn everything_works_without_scripts() {
     browser.click("#plan button");
     browser.until_says("h1", "What would happen in documents");
     browser.click("form[action='/console/logout'] button");
+    browser.until_says("h1", "Log in");
+}
+
+/// A browser sends no `Sec-Fetch-Site` there, and `Origin` has to do.
+#[test]
+fn buttons_work_over_plain_http_from_another_machine() {
+    let Some(stage) = Stage::set() else { return };
+    let browser = &stage.browser;
+    browser.open(&format!("http://{ELSEWHERE}:{}/console/login", stage.host.admin.port()));
+    assert_eq!(browser.evaluate("return isSecureContext"), false);
+    browser.type_into("#token", &stage.token());
+    browser.click("form button");
+    browser.until_says("header", "up since");
+    browser.click(&id("run-scrub:documents"));
+    browser.until_says("#notice", "scrub:documents succeeded");
+    browser.click("form[action='/console/logout'] button");
+    browser.until_says("h1", "Log in");
+}
+
+#[test]
+fn a_page_whose_session_is_over_asks_to_log_in() {
+    let Some(Stage { home, host, browser }) = Stage::open() else { return };
+    let admin = host.admin;
+    home.configure(
+        &format!("{DOORS}{STORES}")
+            .replace("admin: { listen: 127.0.0.1:0 }", &format!("admin: {{ listen: '{admin}' }}")),
+    );
+    host.stop();
+    browser.until_says("#lost", "the host does not answer");
+    let _host = home.serve();
     browser.until_says("h1", "Log in");
 }
 

@@ -25,7 +25,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// How many samples are kept of a store: a day's, at one a minute, which take 120 KiB.
+    /// How many samples are kept of a store: a day's, at one a minute, which take 160 KiB at most.
     pub const KEPT: usize = 24 * 60;
 }
 

@@ -109,10 +109,11 @@ pub(super) fn code_routes(console: Arc<Console>) -> Router {
 async fn lock_down(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    // Not `no-referrer`: browsers would then send `Origin: null` with our own forms, where they send no `Sec-Fetch-Site`.
     let rules: [(HeaderName, &'static str); 5] = [
         (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
+        (REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];

@@ -344,7 +344,7 @@ async fn every_answer_tells_the_browser_what_not_to_do() {
         let answer = fixture.get(path, cookie).await;
         assert_eq!(answer.header(CONTENT_SECURITY_POLICY), POLICY, "{path}");
         assert_eq!(answer.header(X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
-        assert_eq!(answer.header(REFERRER_POLICY), "no-referrer", "{path}");
+        assert_eq!(answer.header(REFERRER_POLICY), "same-origin", "{path}");
         assert_eq!(answer.header(CACHE_CONTROL), cached, "{path}");
         if cached == "no-store" {
             for inline in ["<style", " style=", " onclick=", "<script>", "javascript:", TOKEN] {

@@ -26,7 +26,8 @@ function become(old, fresh) {
 function childrenBecome(old, fresh) {
   let here = old.firstChild;
   for (const child of [...fresh.childNodes]) {
-    const namesake = child.id ? [...old.childNodes].find((node) => node.id === child.id) : here;
+    const moved = child.id && child.id !== here?.id;
+    const namesake = moved ? [...old.childNodes].find((node) => node.id === child.id) : here;
     if (!namesake || (namesake.id || "") !== (child.id || "")) {
       old.insertBefore(child, here);
       continue;
