@@ -68,7 +68,8 @@ enum Command {
     ///
     /// Every server is a process with a folder on the same disk, asked by the same client: round by round in turn.
     S3(s3::Arguments),
-    /// Measures how fast a store is planned: by rules of the configuration, and by a plugin with the same rules.
+    /// Measures how fast a store is planned: by rules of the configuration, and by a plugin with the same rules;
+    /// and a run of a rule that looks at what is due, beside one that walks.
     Lifecycle(lifecycle::Arguments),
     /// Measures what it costs a cached read that it is counted.
     Monitoring(monitoring::Arguments),
