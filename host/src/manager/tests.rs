@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use bytesize::ByteSize;
 use futures::stream;
