@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::HealthChecker;
 use crate::alerts::AlertManager;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::monitor::StorageMonitor;
 use crate::object::Timestamp;
 use crate::scheduler::{Memory, Schedule, ScheduledTask, TaskExecutor};
@@ -39,7 +39,10 @@ impl Watch {
 impl TaskExecutor for Watch {
     async fn execute(&self, now: Timestamp) -> Result<()> {
         let health = self.health.check().await;
-        self.alerts.evaluate(self.begun.elapsed(), now, &self.monitor.registry().gather(), &health);
-        Ok(())
+        let (alerts, registry, steady) =
+            (Arc::clone(&self.alerts), self.monitor.registry().clone(), self.begun.elapsed());
+        // There may be many series, and what fires is written to a file.
+        let asked = move || alerts.evaluate(steady, now, &registry.gather(), &health);
+        tokio::task::spawn_blocking(asked).await.map_err(|panic| Error::internal(panic.to_string()))
     }
 }

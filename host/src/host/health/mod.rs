@@ -73,12 +73,22 @@ impl HealthChecker {
             return Arc::clone(report);
         }
         let report = Arc::new(self.ask().await);
-        self.metric.reset();
+        self.show(&report, last.as_ref().map(|(_, before)| &**before));
+        *last = Some((Instant::now(), Arc::clone(&report)));
+        report
+    }
+
+    /// Has the metrics tell what was found. What is there still is in them all the while.
+    fn show(&self, report: &HealthReport, before: Option<&HealthReport>) {
         for (name, state) in report.states() {
             self.metric.with_label_values(&[name]).set(state as i64);
         }
-        *last = Some((Instant::now(), Arc::clone(&report)));
-        report
+        let gone =
+            before.into_iter().flat_map(HealthReport::states).filter(|(name, _)| !report.checks.contains_key(*name));
+        for (name, _) in gone {
+            // It was shown, or nobody misses it.
+            let _ = self.metric.remove_label_values(&[name]);
+        }
     }
 
     async fn ask(&self) -> HealthReport {
