@@ -7,6 +7,7 @@
 //! | [`StorageProvider`] | keeps objects | `larder_sdk::export!(provider: MyType);` |
 //! | [`EvictionStrategy`] | chooses what a cache drops | `larder_sdk::export!(eviction: MyType);` |
 //! | [`LifecyclePolicy`] | says how objects age | `larder_sdk::export!(lifecycle: MyType);` |
+//! | … with [`Foresight`] | and when it will say something else | `larder_sdk::export!(lifecycle with foresight: MyType);` |
 //!
 //! Each trait's documentation has a complete example. Built for wasm by `larder plugin build`, the type becomes a
 //! component that larder loads; built for any other target, it stays what it is, and `cargo test` can call it: the module
@@ -41,7 +42,7 @@ pub use checksum::Checksum;
 pub use error::{Error, ErrorKind, Result};
 pub use eviction::{EntryId, EvictionStrategy};
 pub use inner::InnerStore;
-pub use lifecycle::{Candidate, LifecyclePolicy};
+pub use lifecycle::{Candidate, Foresight, LifecyclePolicy};
 pub use object::{AttributeChanges, Attributes, ETag, Metadata, Object};
 pub use pairs::Pairs;
 pub use provider::{Condition, ListQuery, Page, Stamp, StorageProvider, StoreOptions};
@@ -62,8 +63,8 @@ pub mod __private {
 }
 
 /// Makes a type the plugin that its crate is: `export!(provider: MyType)` for a [`StorageProvider`],
-/// `export!(eviction: MyType)` for an [`EvictionStrategy`], `export!(lifecycle: MyType)` for a [`LifecyclePolicy`]. Once in
-/// a crate, which has the type `cdylib`.
+/// `export!(eviction: MyType)` for an [`EvictionStrategy`], `export!(lifecycle: MyType)` for a [`LifecyclePolicy`] and
+/// `export!(lifecycle with foresight: MyType)` for one that has [`Foresight`]. Once in a crate, which has the type `cdylib`.
 ///
 /// For any target but wasm it only checks that the trait is there.
 #[macro_export]
@@ -82,6 +83,14 @@ macro_rules! export {
             implements::<$type>();
             #[cfg(target_arch = "wasm32")]
             $crate::__export_eviction!($type);
+        };
+    };
+    (lifecycle with foresight: $type:ty) => {
+        const _: () = {
+            const fn implements<T: $crate::Foresight>() {}
+            implements::<$type>();
+            #[cfg(target_arch = "wasm32")]
+            $crate::__export_lifecycle!($type, foresight);
         };
     };
     (lifecycle: $type:ty) => {

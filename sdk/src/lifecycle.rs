@@ -69,11 +69,55 @@ pub trait LifecyclePolicy: Sized + 'static {
     }
 }
 
+/// A policy that knows when it will decide otherwise. Where all policies of a store do, larder looks at what was changed and
+/// at what is due; with one that does not, it asks about every object at every run.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use larder_sdk::{Candidate, Foresight, LifecyclePolicy, Result, Timestamp};
+///
+/// /// Archives what is a year old.
+/// struct Yearly;
+///
+/// const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+///
+/// impl LifecyclePolicy for Yearly {
+///     type Config = ();
+///
+///     fn open((): ()) -> Result<Self> {
+///         Ok(Self)
+///     }
+///
+///     fn should_archive(&self, candidate: &Candidate, now: Timestamp) -> bool {
+///         candidate.metadata.age(now) >= YEAR
+///     }
+/// }
+///
+/// impl Foresight for Yearly {
+///     fn next_change(&self, candidate: &Candidate, now: Timestamp) -> Option<Timestamp> {
+///         candidate.metadata.updated_at.after(YEAR).filter(|due| *due > now)
+///     }
+/// }
+///
+/// larder_sdk::export!(lifecycle with foresight: Yearly);
+/// ```
+pub trait Foresight: LifecyclePolicy {
+    /// The first moment after `now` at which this policy may say something else about the object than it says as of `now`;
+    /// `None` for never. An object that is written or gets other attributes until then is asked about at once anyway; one
+    /// that is read is not, so what the policy says must hold even so.
+    ///
+    /// A moment that comes too early costs a question; with one that comes too late the policy speaks too late. `now` says
+    /// that it can not be told: the object is asked about in the next run.
+    fn next_change(&self, candidate: &Candidate, now: Timestamp) -> Option<Timestamp>;
+}
+
 /// An object to be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// What is known of it.
     pub metadata: Metadata,
-    /// When it was last read, if the host keeps track of that.
+    /// When it was last read, or written if that is later, if the host keeps track of that: no earlier than it was, and later
+    /// where it is not known.
     pub last_read_at: Option<Timestamp>,
 }

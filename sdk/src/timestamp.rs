@@ -21,6 +21,12 @@ impl Timestamp {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// The moment so long after this, in whole milliseconds, rounded up; `None` if that is after all time.
+    pub fn after(self, span: Duration) -> Option<Self> {
+        let millis = span.as_nanos().div_ceil(1_000_000);
+        self.0.checked_add(u64::try_from(millis).ok()?).map(Self)
+    }
 }
 
 #[cfg(test)]
@@ -32,5 +38,14 @@ mod tests {
         let (early, late) = (Timestamp::from_millis(1_000), Timestamp::from_millis(3_500));
         assert_eq!(late.since(early), Duration::from_millis(2_500));
         assert_eq!(early.since(late), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_comes_after_has_at_least_the_age() {
+        let early = Timestamp::from_millis(1_000);
+        assert_eq!(early.after(Duration::from_millis(2_500)), Some(Timestamp::from_millis(3_500)));
+        assert_eq!(early.after(Duration::from_micros(1)), Some(Timestamp::from_millis(1_001)));
+        assert_eq!(early.after(Duration::MAX), None);
+        assert_eq!(Timestamp::from_millis(u64::MAX).after(Duration::from_millis(1)), None);
     }
 }

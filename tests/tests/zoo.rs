@@ -4,12 +4,13 @@
 //! and all that it breaks is told.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use larder::contract::{self, Component, Options, Outcome, Part, Promise};
 use larder::lifecycle::LifecycleManager;
 use larder::object::{Attributes, Body, Key, StoreName, Tags, Timestamp, now};
 use larder::plugin::{Kind, PluginError};
+use larder::provider::file::{Durability, FileOptions, FileStorageProvider};
 use larder::provider::layers::{Ageing, AgeingOptions};
 use larder::provider::memory::MemoryStorageProvider;
 use larder::provider::{Stamp, StorageProvider, StoreOptions};
@@ -116,6 +117,13 @@ const POLICIES: &[Animal] = &[
     ("no-future", &["any_time_is_decided_on"]),
     ("few-tags", &["any_attributes_are_decided_on"]),
     ("wobbly-retention", &["retention_does_not_depend_on_the_time"]),
+    ("late", &["nothing_changes_before_it_is_foreseen"]),
+    ("blind", &["nothing_changes_before_it_is_foreseen"]),
+    ("deletes-read", &["no_read_changes_what_is_foreseen"]),
+    ("few-foreseen", &["anything_can_be_asked_for_its_next_change"]),
+    ("trap-foresight", &["anything_can_be_asked_for_its_next_change"]),
+    ("loop-foresight", &["anything_can_be_asked_for_its_next_change"]),
+    ("foresees-backwards", &["nothing_changes_before_it_is_foreseen", "to_foresee_is_to_compute"]),
 ];
 
 /// The zoo of a kind, with its faults.
@@ -194,7 +202,7 @@ const UNHEARD: &[&str] =
 
 /// A store of objects that are 40 days old, among them one whose key is no ASCII and one with many tags, and one from the
 /// future.
-async fn old_objects(now: Timestamp) -> Arc<Ageing> {
+async fn old_objects(provider: Arc<dyn StorageProvider>, now: Timestamp) -> Arc<Ageing> {
     let old = now - Duration::from_secs(40 * 24 * 60 * 60);
     let options = AgeingOptions {
         store: StoreName::new("objects").unwrap(),
@@ -203,7 +211,7 @@ async fn old_objects(now: Timestamp) -> Arc<Ageing> {
         lock: None,
         clock: Arc::new(move || now),
     };
-    let store = Arc::new(Ageing::new(Arc::new(MemoryStorageProvider::new()), options));
+    let store = Arc::new(Ageing::new(provider, options));
     let put = async |key: &str, updated_at, tags| {
         let attributes = Attributes { tags: Tags::from_pairs(tags).unwrap(), ..Attributes::default() };
         let options = StoreOptions { attributes, stamp: Stamp::at(updated_at), ..StoreOptions::default() };
@@ -225,7 +233,7 @@ async fn a_policy_that_fails_deletes_nothing() {
         let patience = if fault.is_some() { SHORT } else { LONG };
         let part = animal(&runtime, Kind::Lifecycle, fault, patience).await.unwrap();
         let Part::Lifecycle(subject) = part else { panic!("the zoo has policies") };
-        let store = old_objects(now).await;
+        let store = old_objects(Arc::new(MemoryStorageProvider::new()), now).await;
         let policy = subject.open().await.unwrap();
         let manager =
             LifecycleManager::new(StoreName::new("objects").unwrap(), store.clone()).with_policy("animal", policy);
@@ -238,6 +246,37 @@ async fn a_policy_that_fails_deletes_nothing() {
                 assert!(report.problems[0].contains("`animal`"), "{fault}: {report:?}");
             }
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_fails_to_foresee_is_asked_about_everything_again() {
+    let (runtime, now) = (Runtime::new(), now());
+    let early = now - Duration::from_secs(20 * 24 * 60 * 60);
+    for (fault, again) in
+        [(None, 0), (Some("trap-foresight"), 103), (Some("loop-foresight"), 103), (Some("few-foreseen"), 103)]
+    {
+        let patience = if fault.is_some() { SHORT } else { LONG };
+        let Part::Lifecycle(subject) = animal(&runtime, Kind::Lifecycle, fault, patience).await.unwrap() else {
+            panic!("the zoo has policies")
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let files = FileStorageProvider::open(folder.path(), &FileOptions { durability: Durability::None }).unwrap();
+        let store = old_objects(Arc::new(files), now).await;
+        let policy = subject.open().await.unwrap();
+        let manager =
+            LifecycleManager::new(StoreName::new("objects").unwrap(), store.clone()).with_policy("animal", policy);
+        for (at, considered, deleted) in [(early, 103, 0), (early, again, 0)] {
+            let report = manager.apply_policies(at).await.unwrap();
+            assert_eq!((report.considered, report.deleted), (considered, deleted), "{fault:?}: {report:?}");
+        }
+        // The restart of one that ended may take a moment.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while manager.apply_policies(now).await.unwrap().deleted == 0 {
+            assert!(Instant::now() < deadline, "{fault:?}: what it decides is not done any more");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert_eq!(store.usage().await.unwrap().objects, 1, "{fault:?}");
     }
 }
 

@@ -36,7 +36,7 @@ use crate::scheduler::TaskExecutor;
 /// - Archiving comes before deleting. The copy is verified before the object goes; one that can not be archived stays.
 /// - Of several wishes to retain an object the longest holds, and nothing is deleted before it is over.
 /// - Tags that policies want are set on what is neither archived nor deleted.
-/// - An object that was written or changed since it was judged is left alone.
+/// - An object that was written, changed, or read if that counts, since it was judged is left alone.
 ///
 /// What is deleted goes to the trash, if there is one, and from there when its time is over.
 #[derive(Debug)]

@@ -62,10 +62,14 @@ pub trait LifecyclePolicy: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Of one that [foresees](LifecyclePolicy::foresees): no later than when it might first decide otherwise about an object
-    /// than it does now, if nothing is changed about it; `None` for never.
-    fn next_change(&self, _candidate: &Candidate, now: Timestamp) -> Option<Timestamp> {
-        Some(now)
+    /// Of one that [foresees](LifecyclePolicy::foresees), for each candidate, in the same order: no later than when it might
+    /// first decide otherwise about it than as of `now`, if nothing is changed about it but that it is read; `None` for never.
+    /// What is not after `now` says that it can not be told.
+    ///
+    /// # Errors
+    /// A plugin's failure: of none of the candidates it can be told.
+    fn next_changes(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Option<Timestamp>>> {
+        Ok(vec![Some(now); candidates.len()])
     }
 
     /// What all its decisions come from. Another one is another policy.

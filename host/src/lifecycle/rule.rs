@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::{Candidate, LifecyclePolicy};
+use crate::error::Result;
 use crate::object::{StorageMetadata, Tags, Timestamp};
 
 /// A rule of the configuration: what becomes of the objects that it is for, by their age.
@@ -62,6 +63,18 @@ impl Rule {
         (now - since).to_std().is_ok_and(|age| age >= after)
     }
 
+    fn next_change(&self, candidate: &Candidate, now: Timestamp) -> Option<Timestamp> {
+        if !self.is_for(&candidate.metadata) {
+            return None;
+        }
+        // What is not known now may be known at any time.
+        let Some(since) = self.since(candidate) else { return Some(now) };
+        let spans = [self.archive_after, self.delete_after, self.tag_after.as_ref().map(|(after, _)| *after)];
+        // A span that ends after all time never ends.
+        let end = |span: Duration| since.checked_add_signed(chrono::Duration::from_std(span).ok()?);
+        spans.into_iter().flatten().filter_map(end).filter(|end| *end > now).min()
+    }
+
     /// When the age of an object begins, if that is known.
     fn since(&self, candidate: &Candidate) -> Option<Timestamp> {
         match self.since {
@@ -94,16 +107,8 @@ impl LifecyclePolicy for Rule {
         true
     }
 
-    fn next_change(&self, candidate: &Candidate, now: Timestamp) -> Option<Timestamp> {
-        if !self.is_for(&candidate.metadata) {
-            return None;
-        }
-        // What is not known now may be known at any time.
-        let Some(since) = self.since(candidate) else { return Some(now) };
-        let spans = [self.archive_after, self.delete_after, self.tag_after.as_ref().map(|(after, _)| *after)];
-        // A span that ends after all time never ends.
-        let end = |span: Duration| since.checked_add_signed(chrono::Duration::from_std(span).ok()?);
-        spans.into_iter().flatten().filter_map(end).filter(|end| *end > now).min()
+    fn next_changes(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Option<Timestamp>>> {
+        Ok(candidates.iter().map(|candidate| self.next_change(candidate, now)).collect())
     }
 }
 

@@ -62,3 +62,19 @@ pub(super) mod lifecycle {
         },
     });
 }
+
+/// What a lifecycle policy may export beside its world.
+pub(super) mod lifecycle_foresight {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        inline: "
+            package larder:host;
+
+            world lifecycle-foresight {
+                export larder:plugin/lifecycle-foresight@0.1.0;
+            }
+        ",
+        world: "larder:host/lifecycle-foresight",
+        with: { "larder:plugin/types": super::provider::larder::plugin::types },
+    });
+}

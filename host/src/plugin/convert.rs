@@ -10,6 +10,7 @@ use super::bindings::provider::larder::plugin::types as wit;
 use super::exports;
 use super::log::on_one_line;
 use crate::error::{Error, Result};
+use crate::lifecycle::Candidate;
 use crate::object::{
     AttributeChanges, Attributes, ByteRange, Checksum, ETag, Key, StorageMetadata, Tags, UserMetadata,
     millis_from_timestamp, timestamp_from_millis,
@@ -118,6 +119,12 @@ impl From<&StorageMetadata> for wit::Metadata {
             etag: metadata.etag.as_str().to_owned(),
             attributes: (&metadata.attributes).into(),
         }
+    }
+}
+
+impl From<&Candidate> for wit::Candidate {
+    fn from(candidate: &Candidate) -> Self {
+        Self { metadata: (&candidate.metadata).into(), last_read_at: candidate.last_read_at.map(millis_from_timestamp) }
     }
 }
 

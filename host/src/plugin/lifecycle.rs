@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
 
 use super::GrantedSecrets;
-use super::bindings::lifecycle::exports::larder::plugin::lifecycle::{
-    Candidate as PluginCandidate, Decision as PluginDecision,
-};
-use super::bindings::lifecycle::{LifecyclePolicy as Component, LifecyclePolicyPre};
+use super::bindings::lifecycle::exports::larder::plugin::lifecycle::Decision as PluginDecision;
+use super::bindings::lifecycle::{LifecyclePolicy as Component, LifecyclePolicyIndices};
+use super::bindings::lifecycle_foresight::{LifecycleForesight, LifecycleForesightIndices};
+use super::bindings::provider::larder::plugin::types::{Candidate as PluginCandidate, Error as PluginFailure};
 use super::convert::error_from_plugin;
 use super::operation::Operation;
 use super::state::State;
@@ -20,7 +22,7 @@ use super::supervisor::Supervisor;
 use super::synchronous::{Guest, Synchronous};
 use crate::error::Result;
 use crate::lifecycle::{Candidate, Decision, LifecyclePolicy};
-use crate::object::{Digest, Tags, Timestamp, millis_from_timestamp};
+use crate::object::{Digest, Tags, Timestamp, millis_from_timestamp, timestamp_from_millis};
 
 /// A policy that is a component.
 pub(super) struct PluginLifecyclePolicy {
@@ -32,14 +34,49 @@ pub(super) struct PluginLifecyclePolicy {
 /// `idle` is held only to take an instance and to put it back; calls beyond one at a time have an instance each.
 pub(super) struct LifecycleTemplate {
     plugin: Synchronous,
-    pre: LifecyclePolicyPre<State>,
+    pre: LifecyclePre,
     digest: Digest,
     idle: Mutex<Option<Instance>>,
 }
 
 struct Instance {
     guest: Guest,
-    component: Component,
+    exports: Exports,
+}
+
+/// The interface that a policy may export or not.
+const FORESIGHT: &str = "larder:plugin/lifecycle-foresight@0.1.0";
+
+/// A component of which the functions were looked up, ready to be instantiated.
+pub(super) struct LifecyclePre {
+    pre: InstancePre<State>,
+    policy: LifecyclePolicyIndices,
+    foresight: Option<LifecycleForesightIndices>,
+}
+
+impl LifecyclePre {
+    /// Looks them up.
+    ///
+    /// # Errors
+    /// One is missing, or of another type.
+    pub(super) fn new(pre: InstancePre<State>) -> wasmtime::Result<Self> {
+        let policy = LifecyclePolicyIndices::new(&pre)?;
+        let foresight = pre.component().get_export_index(None, FORESIGHT);
+        let foresight = foresight.map(|_| LifecycleForesightIndices::new(&pre)).transpose()?;
+        Ok(Self { pre, policy, foresight })
+    }
+
+    fn instantiate(&self, store: &mut Store<State>) -> wasmtime::Result<Exports> {
+        let instance = self.pre.instantiate(&mut *store)?;
+        let foresight = self.foresight.as_ref().map(|foresight| foresight.load(&mut *store, &instance)).transpose()?;
+        Ok(Exports { policy: self.policy.load(store, &instance)?, foresight })
+    }
+}
+
+/// The functions of an instance.
+struct Exports {
+    policy: Component,
+    foresight: Option<LifecycleForesight>,
 }
 
 impl PluginLifecyclePolicy {
@@ -74,7 +111,7 @@ impl LifecycleTemplate {
     ///
     /// # Errors
     /// Why it does not.
-    pub(super) fn probed(plugin: Synchronous, pre: LifecyclePolicyPre<State>, digest: Digest) -> Result<Self> {
+    pub(super) fn probed(plugin: Synchronous, pre: LifecyclePre, digest: Digest) -> Result<Self> {
         let template = Self { plugin, pre, digest, idle: Mutex::default() };
         let instance = template.instantiate()?;
         *template.idle.lock() = Some(instance);
@@ -84,48 +121,62 @@ impl LifecycleTemplate {
     fn instantiate(&self) -> Result<Instance> {
         let mut guest = self.plugin.admit()?;
         let instantiate = |store: &mut _| self.pre.instantiate(store);
-        let component = self.plugin.call(&mut guest, Operation::Instantiate, instantiate, |_| false)?;
+        let exports = self.plugin.call(&mut guest, Operation::Instantiate, instantiate, |_| false)?;
         let settings = &self.plugin.settings;
-        let open = |store: &mut _| component.larder_plugin_lifecycle().call_open(store, settings);
+        let open = |store: &mut _| exports.policy.larder_plugin_lifecycle().call_open(store, settings);
         let opened = self.plugin.call(&mut guest, Operation::Open, open, Result::is_err)?;
         opened.map_err(|error| error_from_plugin(error, None, &GrantedSecrets::default()))?;
         self.plugin.supervisor.meter.started();
-        Ok(Instance { guest, component })
+        Ok(Instance { guest, exports })
     }
 
-    fn decide(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Decision>> {
+    /// Asks about all of the candidates at once: there is an answer for each.
+    fn ask<T>(
+        &self,
+        operation: Operation,
+        candidates: &[Candidate],
+        ask: impl FnOnce(&Exports, &mut Store<State>, &[PluginCandidate]) -> wasmtime::Result<Result<Vec<T>, PluginFailure>>,
+    ) -> Result<Vec<T>> {
         self.plugin.supervisor.admit_call()?;
         let idle = self.idle.lock().take();
         let mut instance = match idle {
             Some(instance) => instance,
             None => self.instantiate()?,
         };
-        let judged: Vec<PluginCandidate> = candidates
-            .iter()
-            .map(|candidate| PluginCandidate {
-                metadata: (&candidate.metadata).into(),
-                last_read_at: candidate.last_read_at.map(millis_from_timestamp),
-            })
-            .collect();
-        let now = millis_from_timestamp(now);
-        let Instance { guest, component } = &mut instance;
-        let decide = |store: &mut _| component.larder_plugin_lifecycle().call_decide(store, &judged, now);
-        let decided = self.plugin.call(guest, Operation::Decide, decide, Result::is_err)?;
-        if let Ok(decisions) = &decided
-            && decisions.len() != candidates.len()
+        let asked: Vec<PluginCandidate> = candidates.iter().map(Into::into).collect();
+        let Instance { guest, exports } = &mut instance;
+        let answers = self.plugin.call(guest, operation, |store| ask(exports, store, &asked), Result::is_err)?;
+        if let Ok(answers) = &answers
+            && answers.len() != candidates.len()
         {
-            let what = format!("it was to decide on {} objects, and decided on {}", candidates.len(), decisions.len());
-            return Err(self.plugin.broken(guest, Operation::Decide, what));
+            let what = format!("it was asked about {} objects, and answered about {}", candidates.len(), answers.len());
+            return Err(self.plugin.broken(guest, operation, what));
         }
         *self.idle.lock() = Some(instance);
+        answers.map_err(|error| error_from_plugin(error, None, &GrantedSecrets::default()))
+    }
+
+    fn decide(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Decision>> {
+        let now = millis_from_timestamp(now);
+        let decisions = self.ask(Operation::Decide, candidates, |exports, store, asked| {
+            exports.policy.larder_plugin_lifecycle().call_decide(store, asked, now)
+        })?;
         let decision = |decision: PluginDecision| Decision {
             archive: decision.archive,
             delete: decision.delete,
             retain: Duration::from_millis(decision.retain),
             tags: Tags::new(),
         };
-        let decisions = decided.map_err(|error| error_from_plugin(error, None, &GrantedSecrets::default()))?;
         Ok(decisions.into_iter().map(decision).collect())
+    }
+
+    fn next_changes(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Option<Timestamp>>> {
+        let at = millis_from_timestamp(now);
+        let changes = self.ask(Operation::Foresee, candidates, |exports, store, asked| match &exports.foresight {
+            Some(foresight) => foresight.larder_plugin_lifecycle_foresight().call_next_changes(store, asked, at),
+            None => Ok(Ok(vec![Some(at); asked.len()])),
+        })?;
+        Ok(changes.into_iter().map(|change| change.map(timestamp_from_millis)).collect())
     }
 }
 
@@ -144,6 +195,14 @@ impl LifecyclePolicy for PluginLifecyclePolicy {
 
     fn decide(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Decision>> {
         self.template.load_full().decide(candidates, now)
+    }
+
+    fn foresees(&self) -> bool {
+        self.template.load().pre.foresight.is_some()
+    }
+
+    fn next_changes(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Option<Timestamp>>> {
+        self.template.load_full().next_changes(candidates, now)
     }
 
     fn fingerprint(&self) -> String {

@@ -25,11 +25,13 @@ pub(super) enum Operation {
     Restore,
     /// `decide`, of a lifecycle policy.
     Decide,
+    /// `next-changes`, of a lifecycle policy with foresight.
+    Foresee,
 }
 
 impl Operation {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Instantiate,
         Self::Open,
         Self::Store,
@@ -42,6 +44,7 @@ impl Operation {
         Self::Snapshot,
         Self::Restore,
         Self::Decide,
+        Self::Foresee,
     ];
 
     /// The operation as one word.
@@ -59,6 +62,7 @@ impl Operation {
             Self::Snapshot => "snapshot",
             Self::Restore => "restore",
             Self::Decide => "decide",
+            Self::Foresee => "foresee",
         }
     }
 }

@@ -10,13 +10,12 @@ use tracing::warn;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
-use super::bindings::lifecycle::LifecyclePolicyPre;
 use super::bindings::provider::larder::plugin::{inner_stores, log, secrets, state, types};
 use super::eviction::{EvictionPre, EvictionTemplate, PluginEvictionFactory};
 use super::exports::ProviderPre;
 use super::instance::Template;
 use super::instances::Instances;
-use super::lifecycle::{LifecycleTemplate, PluginLifecyclePolicy};
+use super::lifecycle::{LifecyclePre, LifecycleTemplate, PluginLifecyclePolicy};
 use super::limits::MemoryBudget;
 use super::loader::ComponentLoader;
 use super::metrics::Metrics;
@@ -217,7 +216,7 @@ impl PluginRuntime {
                 Ok(Made::Eviction(template))
             }
             Kind::Lifecycle => {
-                let pre = LifecyclePolicyPre::new(pre).map_err(start)?;
+                let pre = LifecyclePre::new(pre).map_err(start)?;
                 let (plugin, digest) = (Synchronous { supervisor, engine, settings }, digest.clone());
                 let template = blocking(move || LifecycleTemplate::probed(plugin, pre, digest)).await?;
                 Ok(Made::Lifecycle(Box::new(template)))

@@ -27,7 +27,7 @@ mod span;
 
 use std::time::Duration;
 
-use larder_sdk::{Candidate, LifecyclePolicy, Metadata, Result, Timestamp};
+use larder_sdk::{Candidate, Foresight, LifecyclePolicy, Metadata, Result, Timestamp};
 
 pub use rule::Rule;
 pub use span::Span;
@@ -69,6 +69,14 @@ impl LifecyclePolicy for Retention {
     }
 }
 
+impl Foresight for Retention {
+    fn next_change(&self, candidate: &Candidate, now: Timestamp) -> Option<Timestamp> {
+        let Rule { archive_after, delete_after, .. } = self.rule(&candidate.metadata)?;
+        let due = |Span(after): &Span| candidate.metadata.updated_at.after(*after);
+        [archive_after, delete_after].into_iter().flatten().filter_map(due).filter(|due| *due > now).min()
+    }
+}
+
 impl Retention {
     fn rule(&self, metadata: &Metadata) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.matches(metadata))
@@ -79,7 +87,7 @@ impl Retention {
     }
 }
 
-larder_sdk::export!(lifecycle: Retention);
+larder_sdk::export!(lifecycle with foresight: Retention);
 
 #[cfg(test)]
 mod tests {
@@ -118,6 +126,16 @@ mod tests {
         assert!(!policy.should_delete(&temporary, at(29, DAY - 1)));
         assert!(policy.should_delete(&temporary, at(30, 0)));
         assert_eq!(policy.retention_period(&temporary), Duration::from_millis(DAY));
+    }
+
+    #[test]
+    fn it_is_foreseen_when_an_object_is_due() {
+        let policy = policy();
+        let temporary = candidate("tmp/a", Pairs::from([("class", "temporary")]), 1);
+        let changes = [at(0, 0), at(7, 0), at(30, 0)].map(|now| policy.next_change(&temporary, now));
+        assert_eq!(changes, [Some(at(7, 0)), Some(at(30, 0)), None]);
+        assert_eq!(policy.next_change(&candidate("tmp/legal/a", Pairs::new(), 1_000), at(0, 0)), None, "it is kept");
+        assert_eq!(policy.next_change(&candidate("b", Pairs::new(), 1), at(0, 0)), None, "no rule is for it");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use larder::plugin::{PluginOptions, PluginRuntime};
 use larder::provider::file::{Durability, FileOptions, FileStorageProvider};
 use larder::provider::layers::{Ageing, AgeingOptions};
 use larder::provider::{ListQuery, Stamp, StorageProvider, StoreOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::guests;
@@ -40,8 +40,10 @@ pub(crate) struct Arguments {
     folder: PathBuf,
 }
 
-/// How many become due on one day, at most, and on the next.
+/// How many become due on each of the next days, at most.
 const DUE: u64 = 1000;
+/// At how many days what becomes due is due.
+const OLD: u32 = 60;
 
 /// A way to have objects judged.
 struct Side {
@@ -58,10 +60,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let now = now();
     let store = runtime.block_on(fill(folder.path().join("store"), arguments.objects, now))?;
     let candidates = runtime.block_on(candidates(&*store))?;
+    let plugins = PluginRuntime::new(folder.path().join("compiled"))?;
     let sides = [
         Side { policies: rules() },
-        Side { policies: vec![("retention", runtime.block_on(plugin(folder.path().join("compiled")))?)] },
+        Side { policies: vec![("retention", runtime.block_on(plugin(&plugins, plugin_rules()))?)] },
     ];
+    let old = runtime.block_on(plugin(&plugins, json!({ "rules": [{ "delete_after": format!("{OLD}d") }] })))?;
     println!("{}", Machine::new()?);
     println!("{} objects; median of {} rounds", arguments.objects, arguments.rounds);
     let mut decided = [Vec::new(), Vec::new()];
@@ -90,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let [rules, plugin] = figures.map(|figures| median(&figures));
         println!("{what}: rules {rules:.0}, plugin {plugin:.0}, plugin / rules {:.2}", plugin / rules);
     }
-    apply(&runtime, &store, arguments, now)?;
+    apply(&runtime, &store, old, arguments, now)?;
     let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     println!(
         "{} objects are in each plan; in memory: {:.1} MiB before, {:.1} MiB after",
@@ -119,30 +123,37 @@ impl LifecyclePolicy for Unforeseen {
     }
 }
 
-/// Runs of one rule: the first, which walks, those that look at what is due, and those that walk.
-fn apply(runtime: &Runtime, store: &Arc<Ageing>, arguments: &Arguments, now: Timestamp) -> Result<()> {
-    let rule = Rule { delete_after: Some(DAY * 60), ..Rule::default() };
-    let run = |policy: Arc<dyn LifecyclePolicy>, now: Timestamp| {
+/// Runs of one rule, as it is, as a plugin, and where nobody knows what it will say: the first run, one for which nothing is
+/// due, and one on a day of its own, on which something is.
+fn apply(
+    runtime: &Runtime,
+    store: &Arc<Ageing>,
+    plugin: Arc<dyn LifecyclePolicy>,
+    arguments: &Arguments,
+    now: Timestamp,
+) -> Result<()> {
+    let rule = Rule { delete_after: Some(DAY * OLD), ..Rule::default() };
+    let run = |policy: &Arc<dyn LifecyclePolicy>, now: Timestamp| {
         let begun = Instant::now();
-        let manager = LifecycleManager::new(StoreName::new("store")?, store.clone()).with_policy("old", policy);
+        let manager = LifecycleManager::new(StoreName::new("store")?, store.clone()).with_policy("old", policy.clone());
         let report = runtime.block_on(manager.apply_policies(now))?;
         anyhow::Ok((report.deleted, begun.elapsed().as_secs_f64() * 1000.0))
     };
-    let foreseen = || Arc::new(rule.clone());
-    let unforeseen = || Arc::new(Unforeseen(rule.clone()));
-    let times = |policy: &dyn Fn() -> Arc<dyn LifecyclePolicy>| {
-        let times: Result<Vec<f64>> = (0..arguments.rounds).map(|_| Ok(run(policy(), now)?.1)).collect();
-        anyhow::Ok(median(&times?))
-    };
-    let (_, first) = run(foreseen(), now)?;
-    let idle = times(&|| foreseen())?;
-    let (due, indexed) = run(foreseen(), now + DAY)?;
-    let idle_walk = times(&|| unforeseen())?;
-    let (due_later, walked) = run(unforeseen(), now + DAY * 2)?;
-    println!(
-        "a run of a rule, ms: the first, which walks and makes the index, {first:.0}; nothing due: by the index {idle:.2}, by a \
-         walk {idle_walk:.0}; due and deleted: {due} by the index {indexed:.0}, {due_later} by a walk {walked:.0}"
-    );
+    let sides: [(_, Arc<dyn LifecyclePolicy>); 3] = [
+        ("a rule, by the index", Arc::new(rule.clone())),
+        ("a plugin, by the index", plugin),
+        ("a rule, by a walk", Arc::new(Unforeseen(rule))),
+    ];
+    let mut today = now;
+    println!("runs over all objects, ms: the first, one for which nothing is due, and one that deletes what is due");
+    for (name, policy) in sides {
+        let (_, first) = run(&policy, today)?;
+        let idle: Result<Vec<f64>> = (0..arguments.rounds).map(|_| Ok(run(&policy, today)?.1)).collect();
+        let idle = median(&idle?);
+        today += DAY;
+        let (due, took) = run(&policy, today)?;
+        println!("{name:<24}{first:>8.0}{idle:>10.2}{took:>8.0} for {due}");
+    }
     Ok(())
 }
 
@@ -155,16 +166,19 @@ fn rules() -> Vec<(&'static str, Arc<dyn LifecyclePolicy>)> {
     ]
 }
 
-async fn plugin(compiled: PathBuf) -> Result<Arc<dyn LifecyclePolicy>> {
-    let component = tokio::task::spawn_blocking(|| guests::build_one("retention")).await??;
-    let settings = json!({ "rules": [
+/// The same for the plugin.
+fn plugin_rules() -> Value {
+    json!({ "rules": [
         { "prefix": "keep/", "retain": "365d" },
         { "tags": { "state": "draft" }, "delete_after": "30d" },
         { "prefix": "tmp/", "delete_after": "7d" },
-    ]});
+    ]})
+}
+
+async fn plugin(runtime: &PluginRuntime, settings: Value) -> Result<Arc<dyn LifecyclePolicy>> {
+    let component = tokio::task::spawn_blocking(|| guests::build_one("retention")).await??;
     let options = PluginOptions { settings, ..PluginOptions::new("retention") };
-    let plugin = PluginRuntime::new(compiled)?.load(&component, options).await?;
-    Ok(plugin.lifecycle()?)
+    Ok(runtime.load(&component, options).await?.lifecycle()?)
 }
 
 /// Half of the objects are documents, and a tenth is drafts and a tenth temporary; half of those are old enough to go.
@@ -176,10 +190,9 @@ async fn fill(folder: PathBuf, objects: u64, now: Timestamp) -> Result<Arc<Agein
         let place = place[(number % 10) as usize];
         let tags = if place == "drafts/" { vec![("state".to_owned(), "draft".to_owned())] } else { Vec::new() };
         let attributes = Attributes { tags: Tags::from_pairs(tags)?, ..Attributes::default() };
-        let share = (objects / DUE).max(2);
+        let share = (objects / DUE).max(3);
         let age = match number % share {
-            0 => DAY * 59,
-            1 => DAY * 58,
+            soon @ 0..3 => DAY * (OLD - 1 - soon as u32),
             _ if number % 20 < 10 => DAY,
             _ => DAY * 40,
         };

@@ -6,13 +6,14 @@
 
 #[allow(missing_debug_implementations, unreachable_pub, dead_code, clippy::all)]
 mod bindings {
-    wit_bindgen::generate!({ path: "../../wit", world: "lifecycle-policy" });
+    wit_bindgen::generate!({ path: "../../wit", world: "lifecycle-policy-with-foresight" });
 }
 
 use std::cell::Cell;
 
-use bindings::exports::larder::plugin::lifecycle::{Candidate, Decision, Guest};
-use bindings::larder::plugin::types::{Error, ErrorKind};
+use bindings::exports::larder::plugin::lifecycle::{Decision, Guest};
+use bindings::exports::larder::plugin::lifecycle_foresight;
+use bindings::larder::plugin::types::{Candidate, Error, ErrorKind};
 
 const HOUR: u64 = 60 * 60 * 1000;
 const DAY: u64 = 24 * HOUR;
@@ -63,8 +64,22 @@ enum Fault {
     FewTags,
     /// Retains for a time that depends on when it is asked.
     WobblyRetention,
-    /// Deletes at night alone: which it may, and which is told.
+    /// Deletes at night alone: which it may, and which is told. It foresees nothing of it.
     Nightly,
+    /// Foresees what it will say an hour too late.
+    Late,
+    /// Foresees that it will never say anything else.
+    Blind,
+    /// Foresees nothing for the last candidate.
+    FewForeseen,
+    /// Panics when it is to foresee.
+    TrapForesight,
+    /// Computes for ever when it is to foresee.
+    LoopForesight,
+    /// Foresees for the candidates backwards.
+    ForeseesBackwards,
+    /// Deletes what was read, and does not say that a read changes its mind.
+    DeletesRead,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -101,9 +116,7 @@ impl Guest for Component {
         LATEST.set(LATEST.get().max(now));
         match fault {
             Some(Fault::Trap) => panic!("a trap was asked for"),
-            Some(Fault::Loop) => loop {
-                std::hint::spin_loop();
-            },
+            Some(Fault::Loop) => spin(),
             Some(Fault::Bomb) => loop {
                 std::mem::forget(std::hint::black_box(vec![1u8; 1 << 20]));
             },
@@ -135,6 +148,36 @@ impl Guest for Component {
     }
 }
 
+impl lifecycle_foresight::Guest for Component {
+    fn next_changes(candidates: Vec<Candidate>, now: u64) -> Result<Vec<Option<u64>>, Error> {
+        let fault = FAULT.get();
+        match fault {
+            Some(Fault::TrapForesight) => panic!("a trap was asked for"),
+            Some(Fault::LoopForesight) => spin(),
+            _ => {}
+        }
+        let next_change = |candidate: &Candidate| match fault {
+            Some(Fault::Nightly) => Some(now),
+            Some(Fault::Blind) => None,
+            Some(Fault::Late) => Some(candidate.metadata.updated_at + 30 * DAY + HOUR),
+            _ => Some(candidate.metadata.updated_at + 30 * DAY).filter(|due| *due > now),
+        };
+        let mut changes: Vec<_> = candidates.iter().map(next_change).collect();
+        match fault {
+            Some(Fault::FewForeseen) => _ = changes.pop(),
+            Some(Fault::ForeseesBackwards) => changes.reverse(),
+            _ => {}
+        }
+        Ok(changes)
+    }
+}
+
+fn spin() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
 fn decide_one(fault: Option<Fault>, candidate: &Candidate, now: u64, index: usize, count: usize) -> Decision {
     let metadata = &candidate.metadata;
     let old = now.saturating_sub(metadata.updated_at) >= 30 * DAY;
@@ -148,6 +191,9 @@ fn decide_one(fault: Option<Fault>, candidate: &Candidate, now: u64, index: usiz
         Some(Fault::NoFuture) => _ = now.checked_sub(metadata.updated_at).expect("no object from the future"),
         Some(Fault::FewTags) => assert!(metadata.attributes.tags.len() <= 20, "more than 20 tags"),
         Some(Fault::WobblyRetention) => decision.retain = now % (7 * DAY),
+        Some(Fault::DeletesRead) => {
+            decision.delete |= candidate.last_read_at.is_some_and(|read| read > metadata.updated_at)
+        }
         Some(Fault::Nightly) => decision.delete = old && now % DAY < 4 * HOUR,
         _ => {}
     }

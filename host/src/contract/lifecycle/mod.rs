@@ -1,6 +1,7 @@
 //! What a lifecycle policy promises.
 
 mod batches;
+mod foresight;
 mod purity;
 mod sample;
 mod time;
@@ -45,7 +46,7 @@ impl Subject for Native {
 /// All promises, those that others build upon first.
 pub fn promises() -> &'static [Promise] {
     static PROMISES: LazyLock<Vec<Promise>> = LazyLock::new(|| {
-        [batches::promises(), purity::promises(), totality::promises(), time::promises()]
+        [batches::promises(), purity::promises(), totality::promises(), time::promises(), foresight::promises()]
             .into_iter()
             .flatten()
             .collect()

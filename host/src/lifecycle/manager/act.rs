@@ -15,17 +15,25 @@ struct Act {
     /// What it comes to if it is taken.
     done: Outcome,
     record: AuditRecord,
+    /// The object and when it was last read, where it is for that too that the step is taken.
+    unread: Option<(StorageMetadata, Timestamp)>,
 }
 
 impl LifecycleManager {
     /// How many objects are archived or deleted at once.
     const AT_ONCE: usize = 8;
 
-    /// Does what was planned with the objects of a batch, once all of it is on record.
-    pub(super) async fn carry_out(&self, planned: Vec<Planned>, now: Timestamp, report: &mut LifecycleReport) {
+    /// Does what was planned with the objects of a batch, once all of it is on record. With each plan comes when the object
+    /// was last read, if policies are told.
+    pub(super) async fn carry_out(
+        &self,
+        planned: impl Iterator<Item = (Planned, Option<Timestamp>)>,
+        now: Timestamp,
+        report: &mut LifecycleReport,
+    ) {
         let mut acts = Vec::new();
-        for planned in planned {
-            match self.act(planned, now) {
+        for (planned, last_read_at) in planned {
+            match self.act(planned, last_read_at, now) {
                 Ok(act) => acts.push(act),
                 Err(outcome) => outcome.count(report),
             }
@@ -54,9 +62,10 @@ impl LifecycleManager {
     }
 
     /// What a verdict asks for, or what it comes to if that is nothing.
-    fn act(&self, planned: Planned, now: Timestamp) -> Result<Act, Outcome> {
+    fn act(&self, planned: Planned, last_read_at: Option<Timestamp>, now: Timestamp) -> Result<Act, Outcome> {
         let Planned { metadata, verdict, by } = planned;
         let key = metadata.key.clone();
+        let unread = last_read_at.map(|at| (metadata.clone(), at));
         let by = by.map(|by| by.to_string()).unwrap_or_default();
         let judged = Box::new(metadata);
         let (done, step) = match verdict {
@@ -72,15 +81,18 @@ impl LifecycleManager {
             },
         };
         let record = AuditRecord::new(&self.name, &key, &step, by, now);
-        Ok(Act { key, step, done, record })
+        Ok(Act { key, step, done, record, unread })
     }
 
     async fn take(&self, act: Act) -> Outcome {
-        let Act { key, step, done, record } = act;
+        let Act { key, step, done, record, unread } = act;
         if let Some(pace) = &self.pace {
             pace.turn().await;
         }
-        let result = self.store.age(&key, step).await;
+        let result = match self.was_read(unread).await {
+            true => Err(Error::precondition_failed(format!("`{key}` was read since it was judged"))),
+            false => self.store.age(&key, step).await,
+        };
         if let Some(audit) = &self.audit {
             audit.end(record.of_result(&result)).await;
         }
@@ -88,6 +100,14 @@ impl LifecycleManager {
             Ok(()) => done,
             Err(Error::NotFound { .. } | Error::PreconditionFailed { .. }) => Outcome::ChangedMeanwhile,
             Err(error) => Outcome::Failed(format!("`{key}` in `{}` stays as it was: {error}", self.name)),
+        }
+    }
+
+    /// Whether an object was read since that was asked about it, which may be some time where acts wait for their turn.
+    async fn was_read(&self, unread: Option<(StorageMetadata, Timestamp)>) -> bool {
+        match (&self.reads, unread) {
+            (Some(reads), Some((object, at))) => reads.last_reads(&[object]).await != [at],
+            _ => false,
         }
     }
 

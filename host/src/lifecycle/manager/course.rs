@@ -115,17 +115,24 @@ impl Course {
         }
     }
 
+    /// Whether it takes note of when objects are to be looked at.
+    pub(super) fn has_index(&self) -> bool {
+        !matches!(self, Self::Walk { index: None, .. })
+    }
+
     pub(super) fn is_walk(&self) -> bool {
         matches!(self, Self::Walk { .. })
     }
 }
 
 impl Batch {
-    /// When an object of the batch is to be looked at next, if it is not changed before `at`; `None` is never.
-    pub(super) fn next_look(&self, object: &StorageMetadata, at: Option<Timestamp>) -> NextLook {
+    /// When an object of the batch is to be looked at next, if it is not changed before `at`; `None` is never. What is not
+    /// after `now` is due at once, and so in the next run.
+    pub(super) fn next_look(&self, object: &StorageMetadata, at: Option<Timestamp>, now: Timestamp) -> NextLook {
         match (self.versions.get(&object.key), at) {
             // It came, or came into the page, while that was read.
             (None, _) => NextLook::Now,
+            (_, Some(at)) if at <= now => NextLook::Now,
             (Some(version), Some(at)) => NextLook::At(*version, at),
             (Some(version), None) => NextLook::WhenChanged(*version),
         }

@@ -30,3 +30,27 @@ pub(super) async fn hear(policies: &Arc<[NamedPolicy]>, of: &Arc<[Candidate]>, n
     }
     heard
 }
+
+/// When the first of the policies may say something else about each candidate; `None` for never. Where one of them can not be
+/// heard that is now.
+pub(super) async fn foresee(
+    policies: &Arc<[NamedPolicy]>,
+    of: &Arc<[Candidate]>,
+    now: Timestamp,
+) -> Vec<Option<Timestamp>> {
+    let (policies, asked) = (Arc::clone(policies), Arc::clone(of));
+    let foreseeing = tokio::task::spawn_blocking(move || {
+        let mut first = vec![None; asked.len()];
+        for named in policies.iter() {
+            let changes = named.policy.next_changes(&asked, now).ok()?;
+            if changes.len() != asked.len() {
+                return None;
+            }
+            for (first, change) in first.iter_mut().zip(changes) {
+                *first = (*first).into_iter().chain(change).min();
+            }
+        }
+        Some(first)
+    });
+    foreseeing.await.ok().flatten().unwrap_or_else(|| vec![Some(now); of.len()])
+}

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::LifecycleManager;
 use super::course::{Batch, Course, Index};
+use super::hearing::foresee;
 use crate::error::Result;
-use crate::lifecycle::Candidate;
 use crate::lifecycle::progress::{Behind, Progress, ProgressKeeper};
 use crate::lifecycle::report::{LifecycleReport, Planned, Verdict};
-use crate::object::{Digest, StorageMetadata, Timestamp, now as real_now};
+use crate::object::{Digest, Key, StorageMetadata, Timestamp, now as real_now};
 use crate::provider::layers::{Restored, Trashed};
 use crate::provider::{DueState, NextLook};
 
@@ -68,16 +68,22 @@ impl LifecycleManager {
         while let Some(batch) = course.next(&*self.store, now).await? {
             let (trash, objects): (Vec<_>, Vec<_>) = batch.objects.iter().cloned().partition(Trashed::is_mark_of);
             let candidates = self.candidates(objects).await;
-            let mut planned = self.judge(&candidates, now).await;
+            let planned = self.judge(&candidates, now).await;
             self.compare(&planned, &candidates, now, &mut report.monitored).await;
-            let judged = candidates.iter().zip(&planned);
-            let mut looks: Vec<_> = judged
-                .map(|(candidate, planned)| self.next_look(&batch, candidate, &planned.verdict, now))
-                .zip(&planned)
-                .map(|(look, planned)| (planned.metadata.key.clone(), look))
-                .collect();
-            looks.extend(trash.iter().map(|object| (object.key.clone(), next_look_at_trash(&batch, object, now))));
-            planned.extend(trash.into_iter().map(|metadata| Planned { metadata, verdict: Verdict::Purge, by: None }));
+            let mut looks = Vec::new();
+            if course.has_index() {
+                // What is acted on, and what nobody decided on, is looked at again whatever they foresee.
+                let changes = match planned.iter().any(|planned| is_left(&planned.verdict)) {
+                    true => foresee(&self.policies, &candidates, now).await,
+                    false => vec![Some(now); candidates.len()],
+                };
+                let judged = planned.iter().zip(changes);
+                looks.extend(judged.map(|(planned, change)| next_look(&batch, planned, change, now)));
+                looks.extend(trash.iter().map(|object| next_look_at_trash(&batch, object, now)));
+            }
+            let reads = candidates.iter().map(|candidate| candidate.last_read_at);
+            let purged = trash.into_iter().map(|metadata| Planned { metadata, verdict: Verdict::Purge, by: None });
+            let planned = planned.into_iter().zip(reads).chain(purged.map(|planned| (planned, None)));
             self.carry_out(planned, now, report).await;
             course.set(looks).await?;
             if let Some(behind) = course.behind() {
@@ -93,24 +99,10 @@ impl LifecycleManager {
         self.monitored.is_empty() && self.policies.iter().all(|named| named.policy.foresees())
     }
 
-    /// When an object is to be looked at again that was judged so. Too early does no harm.
-    fn next_look(&self, batch: &Batch, candidate: &Candidate, verdict: &Verdict, now: Timestamp) -> NextLook {
-        let retained = match verdict {
-            Verdict::Keep => None,
-            Verdict::Retained { until } => Some(*until),
-            // What is done changes the object, and what fails is tried again.
-            Verdict::Archive | Verdict::Delete | Verdict::Tag { .. } | Verdict::Purge | Verdict::Undecided { .. } => {
-                return NextLook::Now;
-            }
-        };
-        let restored = Restored::of(&candidate.metadata).map(|restored| restored.until).filter(|until| now < *until);
-        let changes = self.policies.iter().filter_map(|named| named.policy.next_change(candidate, now));
-        batch.next_look(&candidate.metadata, changes.chain(retained).chain(restored).min())
-    }
-
-    /// What the policies are, in a few characters; also which way of foreseeing what they say.
+    /// What the policies are and whether they are told of reads, in a few characters; also which way of foreseeing what they
+    /// say.
     pub(super) fn policies_digest(&self) -> String {
-        let mut all = String::from("1");
+        let mut all = format!("2 {}", self.reads.is_some());
         for named in self.policies.iter().chain(self.monitored.iter()) {
             all = format!("{all}\n{:?} {:?}", named.name, named.policy.fingerprint());
         }
@@ -118,10 +110,32 @@ impl LifecycleManager {
     }
 }
 
-/// When to look again at what is in the trash. What can not be read there stays until somebody purges it.
-fn next_look_at_trash(batch: &Batch, object: &StorageMetadata, now: Timestamp) -> NextLook {
-    match Trashed::of(object) {
-        Some(trashed) if trashed.until <= now => NextLook::Now,
-        trashed => batch.next_look(object, trashed.map(|trashed| trashed.until)),
+/// Whether an object that is judged so stays as it is. What is done changes it, and what fails is tried again.
+fn is_left(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Keep | Verdict::Retained { .. } => true,
+        Verdict::Archive | Verdict::Delete | Verdict::Tag { .. } | Verdict::Purge | Verdict::Undecided { .. } => false,
     }
+}
+
+/// When to look again at an object that was judged so, and about which the policies say the same until there is a `change`. Too
+/// early does no harm.
+fn next_look(batch: &Batch, planned: &Planned, change: Option<Timestamp>, now: Timestamp) -> (Key, NextLook) {
+    let Planned { metadata, verdict, .. } = planned;
+    if !is_left(verdict) {
+        return (metadata.key.clone(), NextLook::Now);
+    }
+    let retained = match verdict {
+        Verdict::Retained { until } => Some(*until),
+        _ => None,
+    };
+    let restored = Restored::of(metadata).map(|restored| restored.until).filter(|until| now < *until);
+    let at = [change, retained, restored].into_iter().flatten().min();
+    (metadata.key.clone(), batch.next_look(metadata, at, now))
+}
+
+/// When to look again at what is in the trash. What can not be read there stays until somebody purges it.
+fn next_look_at_trash(batch: &Batch, object: &StorageMetadata, now: Timestamp) -> (Key, NextLook) {
+    let until = Trashed::of(object).map(|trashed| trashed.until);
+    (object.key.clone(), batch.next_look(object, until, now))
 }

@@ -1,4 +1,5 @@
-//! What `generate!` makes of `wit/`: the exports of the three worlds, and what a provider may import.
+//! What `generate!` makes of `wit/`: the exports of the three worlds, what a policy may export beside its own, and what a
+//! provider may import.
 //!
 //! Streams are made with the intrinsics of the world that mentions them first. So the provider's world stands here
 //! without `inner-stores`, or every provider would import it and have to be granted stores.
@@ -68,5 +69,21 @@ pub mod lifecycle {
         },
         pub_export_macro: true,
         export_macro_name: "__export_lifecycle_policy",
+    });
+}
+
+pub mod foresight {
+    wit_bindgen::generate!({
+        path: "../wit",
+        inline: "
+            package larder:sdk;
+
+            world foresight {
+                export larder:plugin/lifecycle-foresight@0.1.0;
+            }
+        ",
+        with: { "larder:plugin/types@0.1.0": super::larder::plugin::types },
+        pub_export_macro: true,
+        export_macro_name: "__export_lifecycle_foresight",
     });
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::bindings::larder::plugin::types as wit;
 use crate::checksum::Checksum;
 use crate::error::{Error, ErrorKind};
+use crate::lifecycle::Candidate;
 use crate::object::{AttributeChanges, Attributes, ETag, Metadata};
 use crate::provider::{Condition, ListQuery, Page, Stamp, StoreOptions};
 use crate::range::ByteRange;
@@ -93,6 +94,13 @@ impl From<Metadata> for wit::Metadata {
             etag: etag.into(),
             attributes: attributes.into(),
         }
+    }
+}
+
+impl From<wit::Candidate> for Candidate {
+    fn from(candidate: wit::Candidate) -> Self {
+        let wit::Candidate { metadata, last_read_at } = candidate;
+        Self { metadata: metadata.into(), last_read_at: last_read_at.map(Timestamp::from_millis) }
     }
 }
 

@@ -8,6 +8,8 @@ use std::thread::LocalKey;
 pub use super::bindings::eviction::__export_eviction_strategy;
 pub use super::bindings::eviction::exports::larder::plugin::{eviction, eviction_memory};
 pub use super::bindings::exports::larder::plugin::provider;
+pub use super::bindings::foresight::__export_lifecycle_foresight;
+pub use super::bindings::foresight::exports::larder::plugin::lifecycle_foresight;
 pub use super::bindings::larder::plugin::types;
 pub use super::bindings::lifecycle::__export_lifecycle_policy;
 pub use super::bindings::lifecycle::exports::larder::plugin::lifecycle;
@@ -19,7 +21,7 @@ use crate::body::Upload;
 use crate::config;
 use crate::error::Error;
 use crate::eviction::{Batch, EvictionStrategy, Shard};
-use crate::lifecycle::{Candidate, LifecyclePolicy};
+use crate::lifecycle::{Candidate, Foresight, LifecyclePolicy};
 use crate::log;
 use crate::object::ETag;
 use crate::provider::StorageProvider;
@@ -263,22 +265,36 @@ pub fn open_policy<L: LifecyclePolicy>(cell: &'static LocalKey<PolicyCell<L>>, s
 
 pub fn decide<L: LifecyclePolicy>(
     cell: &'static LocalKey<PolicyCell<L>>,
-    candidates: Vec<lifecycle::Candidate>,
+    candidates: Vec<types::Candidate>,
     now: u64,
 ) -> Result<Vec<lifecycle::Decision>> {
+    answer(cell, candidates, now, |policy, candidate, now| lifecycle::Decision {
+        archive: policy.should_archive(&candidate, now),
+        delete: policy.should_delete(&candidate, now),
+        retain: millis(policy.retention_period(&candidate)),
+    })
+}
+
+pub fn next_changes<L: Foresight>(
+    cell: &'static LocalKey<PolicyCell<L>>,
+    candidates: Vec<types::Candidate>,
+    now: u64,
+) -> Result<Vec<Option<u64>>> {
+    answer(cell, candidates, now, |policy, candidate, now| {
+        policy.next_change(&candidate, now).map(Timestamp::as_millis)
+    })
+}
+
+fn answer<L, T>(
+    cell: &'static LocalKey<PolicyCell<L>>,
+    candidates: Vec<types::Candidate>,
+    now: u64,
+    answer: impl Fn(&L, Candidate, Timestamp) -> T,
+) -> Result<Vec<T>> {
     let now = Timestamp::from_millis(now);
     cell.with(|cell| {
         let policy = cell.get().ok_or_else(not_open)?;
-        let decide = |candidate: lifecycle::Candidate| {
-            let last_read_at = candidate.last_read_at.map(Timestamp::from_millis);
-            let candidate = Candidate { metadata: candidate.metadata.into(), last_read_at };
-            lifecycle::Decision {
-                archive: policy.should_archive(&candidate, now),
-                delete: policy.should_delete(&candidate, now),
-                retain: millis(policy.retention_period(&candidate)),
-            }
-        };
-        Ok(candidates.into_iter().map(decide).collect())
+        Ok(candidates.into_iter().map(|candidate| answer(policy, candidate.into(), now)).collect())
     })
 }
 
@@ -305,5 +321,16 @@ macro_rules! __export_lifecycle {
         }
 
         private::__export_lifecycle_policy!(Component with_types_in $crate::__private::bindings::lifecycle);
+    };
+    ($type:ty, foresight) => {
+        $crate::__export_lifecycle!($type);
+
+        impl private::lifecycle_foresight::Guest for Component {
+            fn next_changes(candidates: Vec<wit::Candidate>, now: u64) -> private::Result<Vec<Option<u64>>> {
+                private::next_changes(&POLICY, candidates, now)
+            }
+        }
+
+        private::__export_lifecycle_foresight!(Component with_types_in $crate::__private::bindings::foresight);
     };
 }

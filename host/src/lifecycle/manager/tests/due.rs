@@ -18,6 +18,30 @@ struct World {
     rules: Vec<Rule>,
     trash: Option<Duration>,
     today: Arc<AtomicU64>,
+    /// Whether nobody knows what the rules will say.
+    walks: bool,
+}
+
+/// A rule of which nobody knows what it will say.
+#[derive(Debug)]
+struct Unforeseen(Rule);
+
+impl LifecyclePolicy for Unforeseen {
+    fn should_archive(&self, candidate: &Candidate, now: Timestamp) -> bool {
+        self.0.should_archive(candidate, now)
+    }
+
+    fn should_delete(&self, candidate: &Candidate, now: Timestamp) -> bool {
+        self.0.should_delete(candidate, now)
+    }
+
+    fn retention_period(&self, candidate: &Candidate) -> Duration {
+        self.0.retention_period(candidate)
+    }
+
+    fn tags(&self, candidate: &Candidate, now: Timestamp) -> Option<&Tags> {
+        self.0.tags(candidate, now)
+    }
 }
 
 /// An object as readers and the trash have it; that of each world has an etag of its own once it is archived.
@@ -35,14 +59,18 @@ impl World {
             lock: Some(lock),
             clock: Arc::new(move || day(clock.load(Ordering::Relaxed))),
         };
-        Self { store: Arc::new(Ageing::new(hot, options)), rules: rules.to_vec(), trash, today }
+        Self { store: Arc::new(Ageing::new(hot, options)), rules: rules.to_vec(), trash, today, walks: false }
     }
 
     fn manager(&self) -> LifecycleManager {
         let manager = LifecycleManager::new(StoreName::new("hot").unwrap(), self.store.clone());
         let manager = self.trash.into_iter().fold(manager, LifecycleManager::with_trash);
         let rules = self.rules.iter().enumerate();
-        rules.fold(manager, |manager, (at, rule)| manager.with_policy(&at.to_string(), Arc::new(rule.clone())))
+        rules.fold(manager, |manager, (at, rule)| {
+            let policy: Arc<dyn LifecyclePolicy> =
+                if self.walks { Arc::new(Unforeseen(rule.clone())) } else { Arc::new(rule.clone()) };
+            manager.with_policy(&at.to_string(), policy)
+        })
     }
 
     /// What comes of a run: what was done, and what there is.
@@ -192,18 +220,24 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let folder = tempfile::tempdir().unwrap();
-            let indexed = World::new(files(folder.path()), &rules, trash);
-            let walked = World::new(Arc::new(MemoryStorageProvider::new()), &rules, trash);
+            let files = World::new(files(folder.path()), &rules, trash);
+            let memory = World::new(Arc::new(MemoryStorageProvider::new()), &rules, trash);
+            let walked = World { walks: true, ..World::new(Arc::new(MemoryStorageProvider::new()), &rules, trash) };
             for (wait, steps) in &days {
                 let wait = Step::Wait(*wait);
                 for step in steps.iter().chain([&wait]) {
-                    indexed.take(step).await;
-                    walked.take(step).await;
+                    for world in [&files, &memory, &walked] {
+                        world.take(step).await;
+                    }
                 }
-                assert_eq!(indexed.seen().await, walked.seen().await, "before the run");
-                assert_eq!(indexed.run().await, walked.run().await);
-                let state = indexed.store.clone().due_index().unwrap().state().await.unwrap().unwrap();
-                assert!(state.complete);
+                let (before, after) = (walked.seen().await, walked.run().await);
+                assert_eq!(walked.store.clone().due_index().unwrap().state().await.unwrap(), None);
+                for indexed in [&files, &memory] {
+                    assert_eq!(indexed.seen().await, before, "before the run");
+                    assert_eq!(indexed.run().await, after);
+                    let state = indexed.store.clone().due_index().unwrap().state().await.unwrap().unwrap();
+                    assert!(state.complete);
+                }
             }
         });
     }
@@ -299,6 +333,119 @@ async fn a_policy_that_foresees_nothing_has_all_walked_over_and_keeps_no_index()
     assert_eq!(monitored.apply_policies(day(50)).await.unwrap().monitored["plugin"].would_delete, 100);
 }
 
+/// Reads an object when something is about to be done with it.
+#[derive(Debug)]
+struct LateReader {
+    reads: Arc<ReadLog>,
+    key: Key,
+}
+
+#[async_trait]
+impl Audit for LateReader {
+    async fn begin(&self, _: Vec<AuditRecord>) -> Result<()> {
+        self.reads.note(&self.key);
+        Ok(())
+    }
+
+    async fn end(&self, _: AuditRecord) {}
+}
+
+#[tokio::test]
+async fn what_is_read_after_it_was_judged_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = Rule { since: Since::Read, delete_after: Some(DAY * 30), ..Rule::default() };
+    let world = World::new(files(&folder.path().join("store")), &[rule], None);
+    let clock = {
+        let today = world.today.clone();
+        Arc::new(move || day(today.load(Ordering::Relaxed)))
+    };
+    let reads = Arc::new(ReadLog::open(&folder.path().join("reads"), clock).unwrap());
+    for name in ["read", "unread"] {
+        let options = StoreOptions { stamp: Stamp::at(day(0)), ..StoreOptions::default() };
+        world.store.store(&key(name), Body::from("bytes"), options).await.unwrap();
+    }
+    let reader = Arc::new(LateReader { reads: reads.clone(), key: key("read") });
+    let manager = world.manager().with_reads(reads).with_audit(reader);
+    for (today, changed_meanwhile, deleted) in [(40, 1, 1), (41, 0, 0)] {
+        world.today.store(today, Ordering::Relaxed);
+        let report = manager.apply_policies(day(today)).await.unwrap();
+        assert_eq!((report.changed_meanwhile, report.deleted), (changed_meanwhile, deleted), "day {today}: {report:?}");
+    }
+}
+
+/// Says of a policy's future what a test wants; keeps everything.
+#[derive(Debug)]
+struct Seer(fn(&[Candidate], Timestamp) -> Result<Vec<Option<Timestamp>>>);
+
+impl LifecyclePolicy for Seer {
+    fn should_archive(&self, _: &Candidate, _: Timestamp) -> bool {
+        false
+    }
+
+    fn should_delete(&self, _: &Candidate, _: Timestamp) -> bool {
+        false
+    }
+
+    fn retention_period(&self, _: &Candidate) -> Duration {
+        Duration::ZERO
+    }
+
+    fn foresees(&self) -> bool {
+        true
+    }
+
+    fn next_changes(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Option<Timestamp>>> {
+        (self.0)(candidates, now)
+    }
+}
+
+#[tokio::test]
+async fn what_a_policy_fails_to_foresee_is_asked_about_in_each_run() {
+    let foresights: [fn(&[Candidate], Timestamp) -> _; 5] = [
+        |_, _| Err(Error::internal("it can not foresee")),
+        |_, _| panic!("it can not foresee"),
+        |candidates, _| Ok(vec![None; candidates.len() - 1]),
+        |candidates, now| Ok(vec![Some(now); candidates.len()]),
+        |candidates, _| Ok(vec![Some(day(0)); candidates.len()]),
+    ];
+    for (number, foresight) in foresights.into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let world = some_old(folder.path(), DAY * 60).await;
+        let manager = world.manager().with_policy("plugin", Arc::new(Seer(foresight)));
+        for (now, considered, deleted) in [(50, 100, 0), (55, 100, 0), (60, 100, 10), (61, 90, 0)] {
+            let report = manager.apply_policies(day(now)).await.unwrap();
+            assert_eq!((report.considered, report.deleted), (considered, deleted), "foresight {number}, day {now}");
+        }
+        let state = world.store.clone().due_index().unwrap().state().await.unwrap().unwrap();
+        assert!(state.complete, "foresight {number}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_of_several_policies_to_change_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = some_old(folder.path(), DAY * 60).await;
+    let next_week: fn(&[Candidate], Timestamp) -> _ =
+        |candidates, now| Ok(candidates.iter().map(|_| (now < day(57)).then(|| day(57))).collect());
+    let manager = world.manager().with_policy("plugin", Arc::new(Seer(next_week)));
+    for (now, considered, deleted) in [(50, 100, 0), (56, 0, 0), (57, 100, 0), (58, 0, 0), (60, 10, 10), (61, 0, 0)] {
+        let report = manager.apply_policies(day(now)).await.unwrap();
+        assert_eq!((report.considered, report.deleted), (considered, deleted), "day {now}");
+    }
+}
+
+#[tokio::test]
+async fn to_tell_policies_of_reads_begins_a_new_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = some_old(&folder.path().join("store"), DAY * 60).await;
+    let reads = Arc::new(ReadLog::open(&folder.path().join("reads"), Arc::new(|| day(50))).unwrap());
+    for (tells, considered) in [(false, 100), (false, 0), (true, 100), (true, 0), (false, 100)] {
+        let reads = tells.then(|| reads.clone());
+        let manager = reads.into_iter().fold(world.manager(), LifecycleManager::with_reads);
+        assert_eq!(manager.apply_policies(day(50)).await.unwrap().considered, considered, "{tells}");
+    }
+}
+
 #[tokio::test]
 async fn a_walk_that_is_cut_off_is_gone_on_with_and_then_the_index_is_complete() {
     let folder = tempfile::tempdir().unwrap();
@@ -310,7 +457,8 @@ async fn a_walk_that_is_cut_off_is_gone_on_with_and_then_the_index_is_complete()
     let manager = world.manager().with_progress(folder.path().join("progress.json"));
     let mut run = manager.begin(None).await.unwrap();
     let batch = run.course.next(&*manager.store, day(50)).await.unwrap().unwrap();
-    let looks = batch.objects.iter().map(|object| (object.key.clone(), batch.next_look(object, Some(day(60)))));
+    let looks =
+        batch.objects.iter().map(|object| (object.key.clone(), batch.next_look(object, Some(day(60)), day(50))));
     run.course.set(looks.collect()).await.unwrap();
     let (behind, report) = (run.course.behind().unwrap(), LifecycleReport { considered: 512, ..run.report });
     assert!(matches!(&behind, crate::lifecycle::progress::Behind::Key(_)));

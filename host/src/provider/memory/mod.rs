@@ -1,5 +1,7 @@
 //! The built-in memory provider.
 
+mod due;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
@@ -9,7 +11,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::RwLock;
 
-use super::{Condition, ListQuery, Objects, Page, ReadOnly, StorageProvider, StoreOptions, Usage};
+use self::due::DueTable;
+use super::{Condition, DueIndex, ListQuery, Objects, Page, ReadOnly, StorageProvider, StoreOptions, Usage, Version};
 use crate::error::{Error, Result};
 use crate::object::{AttributeChanges, Body, ByteRange, Checksum, ETag, Key, Object, StorageMetadata};
 
@@ -23,17 +26,24 @@ pub struct MemoryStorageProvider {
     shelf: RwLock<Shelf>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Shelf {
     objects: BTreeMap<Key, Entry>,
     /// The sum of the sizes of `objects`.
     bytes: u64,
+    /// How many changes of objects there were; the version of an object is the number of its last.
+    changes: i64,
+    /// How many indexes of what is due were begun.
+    indexes: i64,
+    /// The index of what is due, if one is kept.
+    due: Option<DueTable>,
 }
 
 #[derive(Clone)]
 struct Entry {
     metadata: Arc<StorageMetadata>,
     bytes: Bytes,
+    version: Version,
 }
 
 impl MemoryStorageProvider {
@@ -46,6 +56,15 @@ impl MemoryStorageProvider {
 impl Shelf {
     fn get(&self, key: &Key) -> Result<&Entry> {
         self.objects.get(key).ok_or_else(|| Error::not_found(key))
+    }
+
+    /// The version of an object that is being changed, which is due with that.
+    fn next_version(&mut self, key: &Key) -> Version {
+        if let Some(due) = &mut self.due {
+            due.is_due(key);
+        }
+        self.changes += 1;
+        Version(self.changes)
     }
 }
 
@@ -62,7 +81,9 @@ impl StorageProvider for MemoryStorageProvider {
         let metadata = options.into_metadata(key.clone(), size, checksum, previous);
         let freed = previous.map_or(0, |previous| previous.size);
         shelf.bytes = shelf.bytes - freed + size;
-        let replaced = shelf.objects.insert(key.clone(), Entry { metadata: Arc::new(metadata.clone()), bytes });
+        let version = shelf.next_version(key);
+        let entry = Entry { metadata: Arc::new(metadata.clone()), bytes, version };
+        let replaced = shelf.objects.insert(key.clone(), entry);
         drop(shelf);
         drop(replaced);
         Ok(metadata)
@@ -70,7 +91,7 @@ impl StorageProvider for MemoryStorageProvider {
 
     async fn retrieve(&self, key: &Key, range: Option<ByteRange>) -> Result<Object> {
         let shelf = self.shelf.read();
-        let Entry { metadata, bytes } = shelf.get(key)?;
+        let Entry { metadata, bytes, .. } = shelf.get(key)?;
         let range = range.map_or(Ok(0..metadata.size), |range| range.resolve(metadata.size))?;
         // Both ends are within `bytes`, whose length is a usize.
         let part = bytes.slice(range.start as usize..range.end as usize);
@@ -82,6 +103,9 @@ impl StorageProvider for MemoryStorageProvider {
         Condition::from(if_match).check(key, Some(&shelf.get(key)?.metadata.etag))?;
         let removed = shelf.objects.remove(key);
         shelf.bytes -= removed.as_ref().map_or(0, |entry| entry.metadata.size);
+        if let Some(due) = &mut shelf.due {
+            due.remove(key);
+        }
         drop(shelf);
         drop(removed);
         Ok(())
@@ -105,8 +129,10 @@ impl StorageProvider for MemoryStorageProvider {
 
     async fn update(&self, key: &Key, changes: AttributeChanges, if_match: Option<&ETag>) -> Result<StorageMetadata> {
         let mut shelf = self.shelf.write();
-        let Entry { metadata, .. } = shelf.objects.get_mut(key).ok_or_else(|| Error::not_found(key))?;
-        Condition::from(if_match).check(key, Some(&metadata.etag))?;
+        Condition::from(if_match).check(key, Some(&shelf.get(key)?.metadata.etag))?;
+        let next = shelf.next_version(key);
+        let Entry { metadata, version, .. } = shelf.objects.get_mut(key).ok_or_else(|| Error::not_found(key))?;
+        *version = next;
         let metadata = Arc::make_mut(metadata);
         metadata.attributes.apply(changes);
         Ok(metadata.clone())
@@ -119,8 +145,14 @@ impl StorageProvider for MemoryStorageProvider {
 
     /// Costs a look at every object, and shares their bytes.
     async fn snapshot(&self) -> Result<Arc<dyn StorageProvider>> {
-        let shelf = self.shelf.read().clone();
-        Ok(Arc::new(ReadOnly(Self { shelf: RwLock::new(shelf) })))
+        let shelf = self.shelf.read();
+        let taken = Shelf { objects: shelf.objects.clone(), bytes: shelf.bytes, ..Shelf::default() };
+        drop(shelf);
+        Ok(Arc::new(ReadOnly(Self { shelf: RwLock::new(taken) })))
+    }
+
+    fn due_index(self: Arc<Self>) -> Option<Arc<dyn DueIndex>> {
+        Some(self)
     }
 }
 
