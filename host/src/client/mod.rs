@@ -1,6 +1,7 @@
 //! A running host, through its admin listener.
 
 mod console;
+mod lines;
 mod objects;
 mod snapshot;
 mod store;

@@ -10,9 +10,10 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::lines::Lines;
 use super::objects::RemoteObjects;
+use super::read_json;
 use super::snapshot::RemoteSnapshot;
-use super::{pieces, read_json};
 use crate::error::{Error, Result};
 use crate::lifecycle::{AgeingStep, AgeingStore};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata};
@@ -111,23 +112,16 @@ impl StorageProvider for RemoteStorageProvider {
 
     async fn check(&self, watch: Arc<dyn Watch>) -> Result<CheckReport> {
         let response = self.objects.send(Method::POST, "check", &[]).await?;
-        let (mut answer, mut unread) = (pieces(response.into_body()), Vec::new());
+        let mut lines = Lines::of(response);
         loop {
-            while let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = unread.drain(..=end).collect();
-                match serde_json::from_slice(&line) {
-                    Ok(CheckLine::Expect(bytes)) => watch.expect(bytes),
-                    Ok(CheckLine::Read(bytes)) => watch.read(bytes),
-                    Ok(CheckLine::Found(finding)) => watch.found(finding),
-                    Ok(CheckLine::Report(report)) => return Ok(report),
-                    Ok(CheckLine::Failed(error)) => return Err(error.into()),
-                    Err(error) => {
-                        return Err(Error::internal(format!("the host\u{2019}s answer is no check: {error}")));
-                    }
-                }
+            match lines.next().await? {
+                Some(CheckLine::Expect(bytes)) => watch.expect(bytes),
+                Some(CheckLine::Read(bytes)) => watch.read(bytes),
+                Some(CheckLine::Found(finding)) => watch.found(finding),
+                Some(CheckLine::Report(report)) => return Ok(report),
+                Some(CheckLine::Failed(error)) => return Err(error.into()),
+                None => return Err(Error::unavailable("the host has given up its check")),
             }
-            let piece = answer.try_next().await?;
-            unread.extend_from_slice(&piece.ok_or_else(|| Error::unavailable("the host has given up its check"))?);
         }
     }
 

@@ -1,14 +1,14 @@
 use std::fmt::Write as _;
 
-use futures::TryStreamExt;
 use hyper::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{RemoteHost, pieces, read_json};
+use super::lines::Lines;
+use super::{RemoteHost, read_json};
 use crate::alerts::Alert;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::monitor::HealthReport;
-use crate::object::{ByteStream, StoreName};
+use crate::object::StoreName;
 
 impl RemoteHost {
     /// The alerts: those that fire first, and of those the worst.
@@ -31,7 +31,7 @@ impl RemoteHost {
     /// stores; all if none are given.
     ///
     /// # Errors
-    /// As [`stores`](Self::stores); [`Error::InvalidInput`] if there is no such type.
+    /// As [`stores`](Self::stores); [`Error::InvalidInput`](crate::error::Error::InvalidInput) if there is no such type.
     pub async fn events(&self, types: &[String], stores: &[StoreName]) -> Result<RemoteEvents> {
         let mut query = String::new();
         let types = types.iter().map(|kind| ("type", kind.as_str()));
@@ -41,35 +41,22 @@ impl RemoteHost {
             let _ = write!(query, "{separator}{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
         }
         let response = self.ask(Method::GET, &format!("/events{query}")).await?;
-        Ok(RemoteEvents { answer: pieces(response.into_body()), unread: Vec::new() })
+        Ok(RemoteEvents { lines: Lines::of(response) })
     }
 }
 
 /// Events of a running host as they come.
 pub struct RemoteEvents {
-    answer: ByteStream,
-    unread: Vec<u8>,
+    lines: Lines,
 }
 
 impl RemoteEvents {
     /// Waits for the next event, as CloudEvents write it in JSON; `None` when the host has ended.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if the host does not answer any more.
+    /// [`Error::Unavailable`](crate::error::Error::Unavailable) if the host does not answer any more.
     pub async fn next(&mut self) -> Result<Option<serde_json::Value>> {
-        loop {
-            while let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.unread.drain(..=end).collect();
-                if line.len() > 1 {
-                    let event = serde_json::from_slice(&line);
-                    return event.map_err(|error| Error::internal(format!("what the host tells is no event: {error}")));
-                }
-            }
-            match self.answer.try_next().await? {
-                Some(piece) => self.unread.extend_from_slice(&piece),
-                None => return Ok(None),
-            }
-        }
+        self.lines.next().await
     }
 }
 

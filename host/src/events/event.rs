@@ -6,7 +6,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::object::{ETag, Key, StoreName, Timestamp};
+use crate::object::{ETag, Key, StoreName, Timestamp, now};
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -141,6 +141,13 @@ pub struct Published {
     pub time: Timestamp,
     /// What happened.
     pub event: Event,
+}
+
+impl Published {
+    /// Tells that so many events of a run are gone, at this place among those that are there.
+    pub fn lost(run: &str, sequence: u64, count: u64) -> Self {
+        Self { run: format!("{run}-lost").into(), sequence, time: now(), event: Event::lost(count) }
+    }
 }
 
 impl Serialize for Published {

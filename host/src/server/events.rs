@@ -21,8 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::objects::Answer;
 use crate::error::{Error, Result};
-use crate::events::{Event, EventFilter, EventStream, Published, Subscription, Told};
-use crate::object::now;
+use crate::events::{EventFilter, EventStream, Published, Subscription, Told};
 
 /// How long nothing is said.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -69,10 +68,7 @@ impl Listener {
                 Err(_) => return Some(Ok(Bytes::from_static(b"\n"))),
                 Ok(None) => return None,
                 Ok(Some(Told::Event(event))) => event,
-                Ok(Some(Told::Lost(count))) => {
-                    let run = format!("{}-lost", self.subscription.run()).into();
-                    Arc::new(Published { run, sequence: self.last, time: now(), event: Event::lost(count) })
-                }
+                Ok(Some(Told::Lost(count))) => Arc::new(Published::lost(self.subscription.run(), self.last, count)),
             };
             self.last = event.sequence;
             if self.filter.wants(&event.event) {

@@ -22,7 +22,7 @@ pub use metrics::WebhookMetrics;
 pub use signature::SigningKey;
 
 use crate::error::{Error, Result};
-use crate::events::{Event, EventFilter, EventStream, Published, Subscription, Told};
+use crate::events::{EventFilter, EventStream, Published, Subscription, Told};
 use crate::net::{self, PostError, Target};
 use crate::object::now;
 use crate::random::chance;
@@ -240,10 +240,8 @@ impl Sender<'_> {
         let run = &self.run;
         let mut body = b"[".to_vec();
         if lost > 0 {
-            let event = Event::lost(lost);
             // It stands where they are missing: before the first that is there.
-            let told = Published { run: format!("{run}-lost").into(), sequence: first, time: now(), event };
-            serde_json::to_writer(&mut body, &told).map_err(unknown)?;
+            serde_json::to_writer(&mut body, &Published::lost(run, first, lost)).map_err(unknown)?;
         }
         for event in events {
             if body.len() > 1 {

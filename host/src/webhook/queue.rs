@@ -83,11 +83,9 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::Event;
-    use crate::object::now;
 
     fn event(sequence: u64) -> Arc<Published> {
-        Arc::new(Published { run: "run".into(), sequence, time: now(), event: Event::lost(0) })
+        Arc::new(Published { run: "run".into(), ..Published::lost("run", sequence, 0) })
     }
 
     fn sequences(queue: &Queue) -> (u64, Vec<u64>) {

@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
 use super::*;
-use crate::events::{EventType, ObjectEvent};
+use crate::events::{Event, EventType, ObjectEvent};
 
 /// What a server was sent.
 #[derive(Debug)]
