@@ -375,7 +375,9 @@ async fn what_is_read_after_it_was_judged_is_left_alone() {
 
 /// Says of a policy's future what a test wants; keeps everything.
 #[derive(Debug)]
-struct Seer(fn(&[Candidate], Timestamp) -> Result<Vec<Option<Timestamp>>>);
+struct Seer(Foresight);
+
+type Foresight = fn(&[Candidate], Timestamp) -> Result<Vec<Option<Timestamp>>>;
 
 impl LifecyclePolicy for Seer {
     fn should_archive(&self, _: &Candidate, _: Timestamp) -> bool {
@@ -401,7 +403,7 @@ impl LifecyclePolicy for Seer {
 
 #[tokio::test]
 async fn what_a_policy_fails_to_foresee_is_asked_about_in_each_run() {
-    let foresights: [fn(&[Candidate], Timestamp) -> _; 5] = [
+    let foresights: [Foresight; 5] = [
         |_, _| Err(Error::internal("it can not foresee")),
         |_, _| panic!("it can not foresee"),
         |candidates, _| Ok(vec![None; candidates.len() - 1]),
@@ -425,7 +427,7 @@ async fn what_a_policy_fails_to_foresee_is_asked_about_in_each_run() {
 async fn the_first_of_several_policies_to_change_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let world = some_old(folder.path(), DAY * 60).await;
-    let next_week: fn(&[Candidate], Timestamp) -> _ =
+    let next_week: Foresight =
         |candidates, now| Ok(candidates.iter().map(|_| (now < day(57)).then(|| day(57))).collect());
     let manager = world.manager().with_policy("plugin", Arc::new(Seer(next_week)));
     for (now, considered, deleted) in [(50, 100, 0), (56, 0, 0), (57, 100, 0), (58, 0, 0), (60, 10, 10), (61, 0, 0)] {
