@@ -3,11 +3,13 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
+use tokio::task::{block_in_place, spawn_blocking};
 
 use super::schema;
 use crate::error::{Error, Result};
@@ -20,10 +22,15 @@ const THREADS: usize = 8;
 /// are in memory; where they are not, the threads that are woken after all keep the disk busy.
 const WAITING: usize = 4;
 
+/// A look-up that comes so long after the one before it, while no thread reads, comes alone: about as long as it takes to
+/// wake a thread and to be woken by it.
+const ALONE: Duration = Duration::from_micros(100);
+
 /// Threads that read the index.
 ///
 /// Look-ups stand in a queue until a thread takes them, and a thread goes on until the queue is empty: where many ask at
-/// once, few threads are woken.
+/// once, few threads are woken. One that comes alone would wait longer for a thread to wake than for the answer. It is made
+/// where it is asked for, while another thread of the runtime takes over what else there is to do.
 #[derive(Debug)]
 pub(in super::super) struct Readers {
     index: PathBuf,
@@ -37,6 +44,10 @@ struct Queue {
     threads: usize,
     /// Connections that no thread uses.
     idle: Vec<Connection>,
+    /// When the last look-up came.
+    came: Option<Instant>,
+    /// Whether one that came alone is being made where it was asked for.
+    reads_here: bool,
 }
 
 impl Readers {
@@ -45,17 +56,43 @@ impl Readers {
         Self { index, queue: Mutex::default() }
     }
 
-    /// Runs a function that reads, off the async runtime's own threads.
+    /// Runs a function that reads, where it holds up nothing else that the async runtime has to do.
     pub(in super::super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         look_up: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T> {
+        if self.comes_alone() {
+            return block_in_place(|| self.look_up_here(look_up));
+        }
         let (asker, answer) = oneshot::channel();
         let look_up = LookUp { function: Some(look_up), found: None, asker };
         if let Some(thread) = self.enqueue(Box::new(look_up)) {
             drop(spawn_blocking(|| thread.run()));
         }
-        answer.await.map_err(|_| Error::internal("a look-up in the index panicked"))?
+        answer.await.map_err(|_| panicked())?
+    }
+
+    /// Takes note that a look-up has come. Says whether it is to be made here.
+    fn comes_alone(&self) -> bool {
+        let now = Instant::now();
+        let mut queue = self.queue.lock();
+        let before = queue.came.replace(now);
+        let is_alone = queue.threads == 0 && before.is_none_or(|before| now.duration_since(before) >= ALONE);
+        if queue.reads_here || !is_alone || Handle::current().runtime_flavor() != RuntimeFlavor::MultiThread {
+            return false;
+        }
+        queue.reads_here = true;
+        true
+    }
+
+    fn look_up_here<T>(&self, look_up: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T> {
+        let mut connection = self.queue.lock().idle.pop();
+        let found = catch_unwind(AssertUnwindSafe(|| connected(&mut connection, &self.index).and_then(look_up)));
+        let mut queue = self.queue.lock();
+        queue.reads_here = false;
+        queue.idle.extend(connection.filter(|_| found.is_ok()));
+        drop(queue);
+        found.map_err(|_| panicked())?.map_err(|fault| fault.at(&self.index))
     }
 
     /// Puts a look-up at the end of the queue. Returns one more thread for it, if it is time for that.
@@ -132,15 +169,8 @@ impl Thread {
     }
 
     fn look_up(&mut self, task: &mut dyn Task) {
-        let index = &self.readers.index;
-        let connection = match self.connection.take() {
-            Some(connection) => Ok(connection),
-            None => schema::open_for_reading(index),
-        };
-        match connection {
-            Ok(connection) => task.run(Ok(self.connection.insert(connection)), index),
-            Err(fault) => task.run(Err(fault), index),
-        }
+        let Self { connection, readers } = self;
+        task.run(connected(connection, &readers.index), &readers.index);
     }
 
     /// The next look-up. When there is none, this thread no longer counts, and another may have its connection.
@@ -155,12 +185,26 @@ impl Thread {
     }
 }
 
+/// The connection, which is opened if there is none.
+fn connected<'a>(connection: &'a mut Option<Connection>, index: &Path) -> Result<&'a Connection, Fault> {
+    let open = match connection.take() {
+        Some(open) => open,
+        None => schema::open_for_reading(index)?,
+    };
+    Ok(connection.insert(open))
+}
+
+fn panicked() -> Error {
+    Error::internal("a look-up in the index panicked")
+}
+
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { waiting, threads, idle } = self;
+        let Self { waiting, threads, idle, came: _, reads_here } = self;
         f.debug_struct("Queue")
             .field("waiting", &waiting.len())
             .field("threads", threads)
+            .field("reads_here", reads_here)
             .field("idle", &idle.len())
             .finish()
     }
@@ -199,6 +243,30 @@ mod tests {
         let queue = readers.queue.lock();
         assert_eq!((queue.waiting.len(), queue.threads), (0, 0));
         assert!((1..=THREADS).contains(&queue.idle.len()), "{queue:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_comes_alone_is_looked_up_where_it_is_asked_for() {
+        let (_folder, readers) = readers();
+        let asker = std::thread::current().id();
+        let here = |_: &Connection| -> Result<_, Fault> { Ok(std::thread::current().id()) };
+        assert_eq!(readers.read(here).await.unwrap(), asker);
+        let panics = |_: &Connection| -> Result<i64, Fault> { panic!("a fault of ours") };
+        tokio::time::sleep(ALONE).await;
+        assert!(readers.read(panics).await.unwrap_err().to_string().contains("panicked"));
+        tokio::time::sleep(ALONE).await;
+        assert_eq!(readers.read(here).await.unwrap(), asker);
+
+        // While one is made here, another is made elsewhere.
+        tokio::time::sleep(ALONE).await;
+        let (others, runtime) = (Arc::clone(&readers), Handle::current());
+        let nested = move |_: &Connection| -> Result<_, Fault> {
+            std::thread::sleep(ALONE);
+            Ok(runtime.block_on(others.read(here)).unwrap())
+        };
+        assert_ne!(readers.read(nested).await.unwrap(), asker);
+        let queue = readers.queue.lock();
+        assert!(!queue.reads_here && queue.idle.len() == 2, "{queue:?}");
     }
 
     #[tokio::test]
