@@ -204,7 +204,7 @@ impl LifecycleManager {
         if result.is_ok() {
             keeper.finish();
         }
-        let Run { course, mut report } = run;
+        let Run { course, mut report, .. } = run;
         if course.is_walk() || self.store.may_need_sweep() {
             match self.store.sweep_archive().await {
                 Ok(swept) => report.swept += swept,

@@ -14,6 +14,8 @@ use crate::provider::{DueState, NextLook};
 
 /// A run, and what it has come to so far.
 pub(super) struct Run {
+    /// What the policies were when it began.
+    pub(super) policies: String,
     pub(super) course: Course,
     pub(super) report: LifecycleReport,
 }
@@ -24,9 +26,14 @@ impl LifecycleManager {
     /// # Errors
     /// Those of the index of what is due.
     pub(super) async fn begin(&self, cut_off: Option<Progress>) -> Result<Run> {
+        let policies = self.policies_digest();
         let (behind, report) = cut_off.map(|cut_off| (cut_off.behind, cut_off.report)).unzip();
-        let report = report.unwrap_or_default();
-        let anew = |course| Run { course, report: LifecycleReport::default() };
+        let (course, goes_on) = self.course(&policies, behind).await?;
+        Ok(Run { policies, course, report: report.filter(|_| goes_on).unwrap_or_default() })
+    }
+
+    /// How the objects of a run are found, and whether that is where an earlier one was cut off.
+    async fn course(&self, policies: &str, behind: Option<Behind>) -> Result<(Course, bool)> {
         let index = Arc::clone(&self.store).due_index();
         let index = match index {
             Some(index) if self.foresees() => index,
@@ -35,25 +42,23 @@ impl LifecycleManager {
                     index.end().await?;
                 }
                 return Ok(match behind {
-                    Some(Behind::Key(key)) => Run { course: Course::walk(None, Some(key)), report },
-                    Some(Behind::Due) | None => anew(Course::walk(None, None)),
+                    Some(Behind::Key(key)) => (Course::walk(None, Some(key)), true),
+                    Some(Behind::Due) | None => (Course::walk(None, None), false),
                 });
             }
         };
-        let policies = self.policies_digest();
         let state = index.state().await?.filter(|state| state.purpose == policies);
         Ok(match (state, behind) {
             (Some(DueState { complete: true, serial, .. }), behind) => {
-                let goes_on = matches!(behind, Some(Behind::Due));
-                let report = if goes_on { report } else { LifecycleReport::default() };
-                Run { course: Course::Due { index: Index { of: index, serial }, after: None }, report }
+                let course = Course::Due { index: Index { of: index, serial }, after: None };
+                (course, matches!(behind, Some(Behind::Due)))
             }
             (Some(DueState { serial, .. }), Some(Behind::Key(key))) => {
-                Run { course: Course::walk(Some(Index { of: index, serial }), Some(key)), report }
+                (Course::walk(Some(Index { of: index, serial }), Some(key)), true)
             }
             _ => {
-                let serial = index.begin(&policies).await?;
-                anew(Course::walk(Some(Index { of: index, serial }), None))
+                let serial = index.begin(policies).await?;
+                (Course::walk(Some(Index { of: index, serial }), None), false)
             }
         })
     }
@@ -63,8 +68,7 @@ impl LifecycleManager {
     /// # Errors
     /// The store can not be listed any further.
     pub(super) async fn go_on(&self, run: &mut Run, now: Timestamp, keeper: &mut ProgressKeeper) -> Result<()> {
-        let policies = self.policies_digest();
-        let Run { course, report } = run;
+        let Run { policies, course, report } = run;
         while let Some(batch) = course.next(&*self.store, now).await? {
             let (trash, objects): (Vec<_>, Vec<_>) = batch.objects.iter().cloned().partition(Trashed::is_mark_of);
             let candidates = self.candidates(objects).await;
@@ -72,11 +76,15 @@ impl LifecycleManager {
             self.compare(&planned, &candidates, now, &mut report.monitored).await;
             let mut looks = Vec::new();
             if course.has_index() {
+                let mut changes = vec![Some(now); candidates.len()];
                 // What is acted on, and what nobody decided on, is looked at again whatever they foresee.
-                let changes = match planned.iter().any(|planned| is_left(&planned.verdict)) {
-                    true => foresee(&self.policies, &candidates, now).await,
-                    false => vec![Some(now); candidates.len()],
-                };
+                if planned.iter().any(|planned| is_left(&planned.verdict)) {
+                    let foreseen = foresee(&self.policies, &candidates, now).await;
+                    // The index is for those that the run began with: of a plugin that was replaced since it says nothing.
+                    if self.policies_digest() == *policies {
+                        changes = foreseen;
+                    }
+                }
                 let judged = planned.iter().zip(changes);
                 looks.extend(judged.map(|(planned, change)| next_look(&batch, planned, change, now)));
                 looks.extend(trash.iter().map(|object| next_look_at_trash(&batch, object, now)));

@@ -423,6 +423,50 @@ async fn what_a_policy_fails_to_foresee_is_asked_about_in_each_run() {
     }
 }
 
+/// A plugin of which another version is loaded while it decides, and the first one again after that.
+#[derive(Debug, Default)]
+struct Replaced(std::sync::atomic::AtomicU32);
+
+impl LifecyclePolicy for Replaced {
+    fn should_archive(&self, _: &Candidate, _: Timestamp) -> bool {
+        false
+    }
+
+    fn should_delete(&self, _: &Candidate, _: Timestamp) -> bool {
+        self.0.fetch_max(1, Ordering::Relaxed);
+        false
+    }
+
+    fn retention_period(&self, _: &Candidate) -> Duration {
+        Duration::ZERO
+    }
+
+    fn foresees(&self) -> bool {
+        true
+    }
+
+    fn next_changes(&self, candidates: &[Candidate], _: Timestamp) -> Result<Vec<Option<Timestamp>>> {
+        Ok(vec![None; candidates.len()])
+    }
+
+    fn fingerprint(&self) -> String {
+        (self.0.load(Ordering::Relaxed) == 1).to_string()
+    }
+}
+
+#[tokio::test]
+async fn what_another_version_of_a_plugin_foresaw_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = some_old(folder.path(), DAY * 60).await;
+    let plugin = Arc::new(Replaced::default());
+    let manager = world.manager().with_policy("plugin", plugin.clone());
+    assert_eq!(manager.apply_policies(day(50)).await.unwrap().considered, 100);
+    plugin.0.store(2, Ordering::Relaxed);
+    for considered in [100, 0] {
+        assert_eq!(manager.apply_policies(day(50)).await.unwrap().considered, considered);
+    }
+}
+
 #[tokio::test]
 async fn the_first_of_several_policies_to_change_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
