@@ -94,6 +94,11 @@ const STRATEGIES: &[Animal] = &[
     ("remember-ids", &["a_snapshot_may_be_older_than_the_residents"]),
     ("hand-over", &["a_snapshot_changes_nothing"]),
     ("hoard", &["a_snapshot_is_bounded"]),
+    ("trap-snapshot", &["a_fresh_instance_takes_over_with_a_snapshot"]),
+    ("loop-snapshot", &["a_fresh_instance_takes_over_with_a_snapshot"]),
+    ("flood-snapshot", &["a_fresh_instance_takes_over_with_a_snapshot"]),
+    ("loop-restore", &["a_fresh_instance_takes_over_with_a_snapshot"]),
+    ("bomb-restore", &["a_fresh_instance_takes_over_with_a_snapshot"]),
 ];
 
 const POLICIES: &[Animal] = &[

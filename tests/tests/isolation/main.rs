@@ -1,5 +1,6 @@
 //! What a plugin does wrong is an error for its caller, in time, and nobody else's trouble.
 
+mod handover;
 mod limits;
 mod log;
 mod neighbours;

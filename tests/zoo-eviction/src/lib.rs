@@ -70,6 +70,16 @@ enum Fault {
     HandOver,
     /// Puts the hash of every key that ever was into a snapshot.
     Hoard,
+    /// Panics when it is to hand over a snapshot.
+    TrapSnapshot,
+    /// Computes for ever when it is to hand over a snapshot.
+    LoopSnapshot,
+    /// Hands over more than an answer may have.
+    FloodSnapshot,
+    /// Computes for ever over what it is handed.
+    LoopRestore,
+    /// Takes memory without end for what it is handed.
+    BombRestore,
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -132,6 +142,12 @@ const FORM: &[u8] = b"zoo 1\n";
 impl eviction_memory::Guest for Component {
     fn snapshot() -> Vec<u8> {
         STRATEGY.with_borrow_mut(|strategy| {
+            match strategy.fault {
+                Some(Fault::TrapSnapshot) => panic!("a trap was asked for"),
+                Some(Fault::LoopSnapshot) => spin(),
+                Some(Fault::FloodSnapshot) => return vec![7; 24 << 20],
+                _ => {}
+            }
             let entries = match strategy.fault {
                 Some(Fault::HandOver) => std::mem::take(&mut strategy.queue),
                 _ => strategy.queue.clone(),
@@ -148,6 +164,11 @@ impl eviction_memory::Guest for Component {
 
     fn restore(memory: Vec<u8>) {
         STRATEGY.with_borrow_mut(|strategy| {
+            match strategy.fault {
+                Some(Fault::LoopRestore) => spin(),
+                Some(Fault::BombRestore) => bomb(),
+                _ => {}
+            }
             let remembered = memory.strip_prefix(FORM);
             assert!(strategy.fault != Some(Fault::OwnSnapshot) || remembered.is_some(), "what is that?");
             let mut numbers =
@@ -161,6 +182,18 @@ impl eviction_memory::Guest for Component {
                 _ => {}
             }
         });
+    }
+}
+
+fn spin() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+fn bomb() -> ! {
+    loop {
+        std::mem::forget(std::hint::black_box(vec![1u8; 1 << 20]));
     }
 }
 
@@ -211,12 +244,8 @@ impl Strategy {
             Some(Fault::Unwanted) if wanted == 0 => wanted = 1,
             _ if wanted == 0 => return victims,
             Some(Fault::Trap) => panic!("a trap was asked for"),
-            Some(Fault::Loop) => loop {
-                std::hint::spin_loop();
-            },
-            Some(Fault::Bomb) => loop {
-                std::mem::forget(std::hint::black_box(vec![1u8; 1 << 20]));
-            },
+            Some(Fault::Loop) => spin(),
+            Some(Fault::Bomb) => bomb(),
             Some(Fault::Overflow) => {
                 std::hint::black_box(descend(1));
             }
