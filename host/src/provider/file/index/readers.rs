@@ -42,7 +42,7 @@ pub(in super::super) struct Readers {
 struct Queue {
     waiting: VecDeque<Box<dyn Task>>,
     threads: usize,
-    /// Connections that no thread uses.
+    /// Connections that no thread uses, no more than there are threads at most.
     idle: Vec<Connection>,
     /// When the last look-up came.
     came: Option<Instant>,
@@ -90,8 +90,9 @@ impl Readers {
         let found = catch_unwind(AssertUnwindSafe(|| connected(&mut connection, &self.index).and_then(look_up)));
         let mut queue = self.queue.lock();
         queue.reads_here = false;
-        queue.idle.extend(connection.filter(|_| found.is_ok()));
+        let surplus = queue.keep(connection.filter(|_| found.is_ok()));
         drop(queue);
+        drop(surplus);
         found.map_err(|_| panicked())?.map_err(|fault| fault.at(&self.index))
     }
 
@@ -104,6 +105,17 @@ impl Readers {
         }
         queue.threads += 1;
         Some(Thread { connection: queue.idle.pop(), readers: Arc::clone(self) })
+    }
+}
+
+impl Queue {
+    /// Keeps a connection for others, or returns it if there are enough.
+    fn keep(&mut self, connection: Option<Connection>) -> Option<Connection> {
+        if self.idle.len() == THREADS {
+            return connection;
+        }
+        self.idle.extend(connection);
+        None
     }
 }
 
@@ -179,7 +191,7 @@ impl Thread {
         let next = queue.waiting.pop_front();
         if next.is_none() {
             queue.threads -= 1;
-            queue.idle.extend(self.connection.take());
+            self.connection = queue.keep(self.connection.take());
         }
         next
     }
