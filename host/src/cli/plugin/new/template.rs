@@ -95,7 +95,9 @@ mod tests {
             }
             let (_, source) = files.iter().find(|(path, _)| *path == "src/lib.rs").unwrap();
             assert!(source.starts_with("//! coolest-first: a"), "{source}");
-            assert!(source.contains(&format!("export!({}: CoolestFirst", kind.as_str())), "{source}");
+            let export =
+                source.lines().find(|line| line.starts_with(&format!("larder_sdk::export!({}", kind.as_str())));
+            assert!(export.is_some_and(|export| export.contains(": CoolestFirst")), "{source}");
             let (_, manifest) = files.iter().find(|(path, _)| *path == "Cargo.toml").unwrap();
             let manifest: toml::Table = toml::from_str(manifest).unwrap();
             assert_eq!(manifest["package"]["name"].as_str(), Some("coolest-first"));
