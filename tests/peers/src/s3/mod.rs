@@ -25,6 +25,8 @@ const SIZES: [usize; 3] = [1 << 10, 64 << 10, 8 << 20];
 const CLIENTS: [usize; 2] = [1, 32];
 /// How many objects each client writes over and reads, but for large ones.
 const KEYS: usize = 100;
+/// How many of the keys that are listed are stored before it is told how many are.
+const FILLED_AT_ONCE: usize = 100_000;
 
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -149,9 +151,11 @@ fn pages(runtime: &Runtime, arguments: &Arguments, servers: &[Server], keys: u64
     let mut per_second = vec![Vec::new(); servers.len()];
     let connected: Vec<Client> = servers.iter().map(Client::new).collect::<Result<_>>()?;
     for client in &connected {
-        eprintln!("filling: {} keys of {}", keys, client.side().name());
-        let names: Vec<String> = (0..keys).map(name).collect();
-        runtime.block_on(client.fill(&names, &Bytes::from_static(b"small")))?;
+        for first in (0..keys).step_by(FILLED_AT_ONCE) {
+            eprintln!("filling {}: {first} of {keys} keys", client.side().name());
+            let names: Vec<String> = (first..keys).take(FILLED_AT_ONCE).map(name).collect();
+            runtime.block_on(client.fill(&names, &Bytes::from_static(b"small")))?;
+        }
     }
     for _ in 0..arguments.rounds {
         for (client, figures) in connected.iter().zip(&mut per_second) {

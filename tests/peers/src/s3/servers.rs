@@ -29,7 +29,7 @@ pub(super) enum Side {
     Cached,
     /// s3s-fs, which syncs nothing.
     S3sFs,
-    /// garage on LMDB, told to sync its metadata and its data.
+    /// garage on LMDB, told to sync its metadata and its data where writes are measured.
     Garage,
 }
 
@@ -75,7 +75,7 @@ impl Server {
                 command.args(["--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY]).arg(&home);
                 Some(spawn(command, &arguments.s3s_fs)?)
             }
-            Side::Garage => Some(garage(&arguments.garage, address, &home)?),
+            Side::Garage => Some(garage(arguments, address, &home)?),
         };
         let server = Self { side, url: format!("http://{address}"), process };
         let begun = Instant::now();
@@ -133,21 +133,22 @@ fn larder(side: Side, program: &Path, address: SocketAddr, home: &Path) -> Resul
     spawn(command, program)
 }
 
-fn garage(program: &Path, address: SocketAddr, home: &Path) -> Result<Child> {
+fn garage(arguments: &Arguments, address: SocketAddr, home: &Path) -> Result<Child> {
     let config = home.join("garage.toml");
     let (rpc, home) = (free_address()?, home.display());
+    let sync = arguments.keys.is_none();
     fs::write(
         &config,
         format!(
             "metadata_dir = \"{home}/meta\"\ndata_dir = \"{home}/data\"\ndb_engine = \"lmdb\"\n\
-             metadata_fsync = true\ndata_fsync = true\nreplication_factor = 1\n\
+             metadata_fsync = {sync}\ndata_fsync = {sync}\nreplication_factor = 1\n\
              rpc_bind_addr = \"{rpc}\"\nrpc_public_addr = \"{rpc}\"\nrpc_secret = \"{SECRET_KEY}\"\n\
              [s3_api]\ns3_region = \"{REGION}\"\napi_bind_addr = \"{address}\"\nroot_domain = \".s3.localhost\"\n"
         ),
     )?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(&arguments.garage);
     command.arg("-c").arg(config).args(["server", "--single-node", "--default-bucket"]);
     command.env("GARAGE_DEFAULT_ACCESS_KEY", ACCESS_KEY).env("GARAGE_DEFAULT_SECRET_KEY", SECRET_KEY);
     command.env("GARAGE_DEFAULT_BUCKET", BUCKET);
-    spawn(command, program)
+    spawn(command, &arguments.garage)
 }
