@@ -1,12 +1,15 @@
 //! Runs that look at what is due, beside runs that walk.
 
+mod foresight;
+mod reads;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::lifecycle::{ReadLog, Rule, Since};
+use crate::lifecycle::{Rule, Since};
 use crate::object::{Attributes, UserMetadata};
 use crate::provider::file::{Durability, FileOptions, FileStorageProvider};
 use crate::provider::layers::{Archived, Lock, Restored, Trashed};
@@ -292,34 +295,6 @@ async fn what_was_restored_is_due_when_it_may_be_archived_again() {
 }
 
 #[tokio::test]
-async fn what_was_read_meanwhile_is_due_later() {
-    let folder = tempfile::tempdir().unwrap();
-    let rule = Rule { since: Since::Read, delete_after: Some(DAY * 30), ..Rule::default() };
-    let world = World::new(files(&folder.path().join("store")), &[rule], None);
-    let clock = {
-        let today = world.today.clone();
-        Arc::new(move || day(today.load(Ordering::Relaxed)))
-    };
-    let reads = Arc::new(ReadLog::open(&folder.path().join("reads"), clock).unwrap());
-    for name in ["read", "unread"] {
-        let options = StoreOptions { stamp: Stamp::at(day(0)), ..StoreOptions::default() };
-        world.store.store(&key(name), Body::from("bytes"), options).await.unwrap();
-    }
-    let run = async |number| {
-        world.today.store(number, Ordering::Relaxed);
-        let report = world.manager().with_reads(reads.clone()).apply_policies(day(number)).await.unwrap();
-        (report.considered, report.deleted)
-    };
-    assert_eq!(run(1).await, (2, 0));
-    world.today.store(20, Ordering::Relaxed);
-    reads.note(&key("read"));
-    assert_eq!(run(29).await, (0, 0));
-    assert_eq!(run(30).await, (2, 1), "one of them is found read");
-    assert_eq!(run(49).await, (0, 0));
-    assert_eq!(run(51).await, (1, 1), "to the minute after it was read");
-}
-
-#[tokio::test]
 async fn a_policy_that_foresees_nothing_has_all_walked_over_and_keeps_no_index() {
     let folder = tempfile::tempdir().unwrap();
     let world = some_old(folder.path(), DAY * 60).await;
@@ -331,165 +306,6 @@ async fn a_policy_that_foresees_nothing_has_all_walked_over_and_keeps_no_index()
     assert_eq!(world.store.clone().due_index().unwrap().state().await.unwrap(), None);
     let monitored = world.manager().with_monitored_policy("plugin", each(|_| DELETE));
     assert_eq!(monitored.apply_policies(day(50)).await.unwrap().monitored["plugin"].would_delete, 100);
-}
-
-/// Reads an object when something is about to be done with it.
-#[derive(Debug)]
-struct LateReader {
-    reads: Arc<ReadLog>,
-    key: Key,
-}
-
-#[async_trait]
-impl Audit for LateReader {
-    async fn begin(&self, _: Vec<AuditRecord>) -> Result<()> {
-        self.reads.note(&self.key);
-        Ok(())
-    }
-
-    async fn end(&self, _: AuditRecord) {}
-}
-
-#[tokio::test]
-async fn what_is_read_after_it_was_judged_is_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let rule = Rule { since: Since::Read, delete_after: Some(DAY * 30), ..Rule::default() };
-    let world = World::new(files(&folder.path().join("store")), &[rule], None);
-    let clock = {
-        let today = world.today.clone();
-        Arc::new(move || day(today.load(Ordering::Relaxed)))
-    };
-    let reads = Arc::new(ReadLog::open(&folder.path().join("reads"), clock).unwrap());
-    for name in ["read", "unread"] {
-        let options = StoreOptions { stamp: Stamp::at(day(0)), ..StoreOptions::default() };
-        world.store.store(&key(name), Body::from("bytes"), options).await.unwrap();
-    }
-    let reader = Arc::new(LateReader { reads: reads.clone(), key: key("read") });
-    let manager = world.manager().with_reads(reads).with_audit(reader);
-    for (today, changed_meanwhile, deleted) in [(40, 1, 1), (41, 0, 0)] {
-        world.today.store(today, Ordering::Relaxed);
-        let report = manager.apply_policies(day(today)).await.unwrap();
-        assert_eq!((report.changed_meanwhile, report.deleted), (changed_meanwhile, deleted), "day {today}: {report:?}");
-    }
-}
-
-/// Says of a policy's future what a test wants; keeps everything.
-#[derive(Debug)]
-struct Seer(Foresight);
-
-type Foresight = fn(&[Candidate], Timestamp) -> Result<Vec<Option<Timestamp>>>;
-
-impl LifecyclePolicy for Seer {
-    fn should_archive(&self, _: &Candidate, _: Timestamp) -> bool {
-        false
-    }
-
-    fn should_delete(&self, _: &Candidate, _: Timestamp) -> bool {
-        false
-    }
-
-    fn retention_period(&self, _: &Candidate) -> Duration {
-        Duration::ZERO
-    }
-
-    fn foresees(&self) -> bool {
-        true
-    }
-
-    fn next_changes(&self, candidates: &[Candidate], now: Timestamp) -> Result<Vec<Option<Timestamp>>> {
-        (self.0)(candidates, now)
-    }
-}
-
-#[tokio::test]
-async fn what_a_policy_fails_to_foresee_is_asked_about_in_each_run() {
-    let foresights: [Foresight; 5] = [
-        |_, _| Err(Error::internal("it can not foresee")),
-        |_, _| panic!("it can not foresee"),
-        |candidates, _| Ok(vec![None; candidates.len() - 1]),
-        |candidates, now| Ok(vec![Some(now); candidates.len()]),
-        |candidates, _| Ok(vec![Some(day(0)); candidates.len()]),
-    ];
-    for (number, foresight) in foresights.into_iter().enumerate() {
-        let folder = tempfile::tempdir().unwrap();
-        let world = some_old(folder.path(), DAY * 60).await;
-        let manager = world.manager().with_policy("plugin", Arc::new(Seer(foresight)));
-        for (now, considered, deleted) in [(50, 100, 0), (55, 100, 0), (60, 100, 10), (61, 90, 0)] {
-            let report = manager.apply_policies(day(now)).await.unwrap();
-            assert_eq!((report.considered, report.deleted), (considered, deleted), "foresight {number}, day {now}");
-        }
-        let state = world.store.clone().due_index().unwrap().state().await.unwrap().unwrap();
-        assert!(state.complete, "foresight {number}");
-    }
-}
-
-/// A plugin of which another version is loaded while it decides, and the first one again after that.
-#[derive(Debug, Default)]
-struct Replaced(std::sync::atomic::AtomicU32);
-
-impl LifecyclePolicy for Replaced {
-    fn should_archive(&self, _: &Candidate, _: Timestamp) -> bool {
-        false
-    }
-
-    fn should_delete(&self, _: &Candidate, _: Timestamp) -> bool {
-        self.0.fetch_max(1, Ordering::Relaxed);
-        false
-    }
-
-    fn retention_period(&self, _: &Candidate) -> Duration {
-        Duration::ZERO
-    }
-
-    fn foresees(&self) -> bool {
-        true
-    }
-
-    fn next_changes(&self, candidates: &[Candidate], _: Timestamp) -> Result<Vec<Option<Timestamp>>> {
-        Ok(vec![None; candidates.len()])
-    }
-
-    fn fingerprint(&self) -> String {
-        (self.0.load(Ordering::Relaxed) == 1).to_string()
-    }
-}
-
-#[tokio::test]
-async fn what_another_version_of_a_plugin_foresaw_is_not_waited_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let world = some_old(folder.path(), DAY * 60).await;
-    let plugin = Arc::new(Replaced::default());
-    let manager = world.manager().with_policy("plugin", plugin.clone());
-    assert_eq!(manager.apply_policies(day(50)).await.unwrap().considered, 100);
-    plugin.0.store(2, Ordering::Relaxed);
-    for considered in [100, 0] {
-        assert_eq!(manager.apply_policies(day(50)).await.unwrap().considered, considered);
-    }
-}
-
-#[tokio::test]
-async fn the_first_of_several_policies_to_change_is_waited_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let world = some_old(folder.path(), DAY * 60).await;
-    let next_week: Foresight =
-        |candidates, now| Ok(candidates.iter().map(|_| (now < day(57)).then(|| day(57))).collect());
-    let manager = world.manager().with_policy("plugin", Arc::new(Seer(next_week)));
-    for (now, considered, deleted) in [(50, 100, 0), (56, 0, 0), (57, 100, 0), (58, 0, 0), (60, 10, 10), (61, 0, 0)] {
-        let report = manager.apply_policies(day(now)).await.unwrap();
-        assert_eq!((report.considered, report.deleted), (considered, deleted), "day {now}");
-    }
-}
-
-#[tokio::test]
-async fn to_tell_policies_of_reads_begins_a_new_index() {
-    let folder = tempfile::tempdir().unwrap();
-    let world = some_old(&folder.path().join("store"), DAY * 60).await;
-    let reads = Arc::new(ReadLog::open(&folder.path().join("reads"), Arc::new(|| day(50))).unwrap());
-    for (tells, considered) in [(false, 100), (false, 0), (true, 100), (true, 0), (false, 100)] {
-        let reads = tells.then(|| reads.clone());
-        let manager = reads.into_iter().fold(world.manager(), LifecycleManager::with_reads);
-        assert_eq!(manager.apply_policies(day(50)).await.unwrap().considered, considered, "{tells}");
-    }
 }
 
 #[tokio::test]
