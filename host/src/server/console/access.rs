@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::header::{COOKIE, HOST};
+use axum::http::header::{COOKIE, HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -79,6 +79,23 @@ pub(super) fn cookie_name(headers: &HeaderMap) -> String {
     port.map_or_else(|| "larder-console".to_owned(), |port| format!("larder-console-{port}"))
 }
 
+/// What sets the cookie, or, with an `age` of nothing, takes it away. A browser that came over TLS, which ends at a proxy,
+/// is told to send it over nothing else.
+pub(super) fn set_cookie(headers: &HeaderMap, value: &str, age: Option<Duration>) -> String {
+    let name = cookie_name(headers);
+    let max_age = age.map(|age| format!("; Max-Age={}", age.as_secs())).unwrap_or_default();
+    let secure = if is_over_tls(headers) { "; Secure" } else { "" };
+    format!("{name}={value}; Path=/console{max_age}; HttpOnly; SameSite=Strict{secure}")
+}
+
+/// Whether the browser says that the page it sends this from is one of https, or the proxy that it came that way. If
+/// neither tells the truth, it is a cookie of their own that they do not get back.
+fn is_over_tls(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let nearest_browser = text(HeaderName::from_static("x-forwarded-proto")).split(',').next().unwrap_or_default();
+    text(ORIGIN).starts_with("https://") || nearest_browser.trim().eq_ignore_ascii_case("https")
+}
+
 /// The session that a browser says it has.
 pub(super) fn session_of(headers: &HeaderMap) -> Option<String> {
     let name = cookie_name(headers);
@@ -107,5 +124,28 @@ mod tests {
         }
         assert_eq!(session_of(&headers("127.0.0.1:9003", jar)), None);
         assert_eq!(cookie_name(&headers("x:9;HttpOnly=", "")), "larder-console");
+    }
+
+    #[test]
+    fn who_came_over_tls_sends_the_cookie_over_nothing_else() {
+        let cookie = |name: &'static str, value: &'static str| {
+            let header = (HeaderName::from_static(name), HeaderValue::from_static(value));
+            let host = (HOST, HeaderValue::from_static("larder.example"));
+            set_cookie(&[header, host].into_iter().collect(), "id", None)
+        };
+        let plain = "larder-console=id; Path=/console; HttpOnly; SameSite=Strict";
+        for (name, value) in
+            [("origin", "https://larder.example"), ("x-forwarded-proto", "https"), ("x-forwarded-proto", "HTTPS, http")]
+        {
+            assert_eq!(cookie(name, value), format!("{plain}; Secure"), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("origin", "http://larder.example"),
+            ("origin", "null"),
+            ("x-forwarded-proto", "http, https"),
+            ("x-forwarded-proto", ""),
+        ] {
+            assert_eq!(cookie(name, value), plain, "{name}: {value}");
+        }
     }
 }

@@ -13,7 +13,6 @@ use serde::Deserialize;
 
 use super::access::{self, Session, Visitor};
 use super::{Console, page};
-use crate::error::Result;
 use crate::server::objects::Answer;
 use crate::wire::CodeBody;
 
@@ -74,21 +73,19 @@ pub(super) async fn log_out(
     if let Visitor::Session(id) = visitor {
         console.sessions.redeem(&id);
     }
-    let gone = format!("{}=; Path=/console; Max-Age=0; HttpOnly; SameSite=Strict", access::cookie_name(&headers));
+    let gone = access::set_cookie(&headers, "", Some(Duration::ZERO));
     ([(SET_COOKIE, gone)], Redirect::to("/console/login")).into_response()
 }
 
 impl Console {
     fn begin_session(&self, headers: &HeaderMap) -> Response {
-        match self.set_cookie(headers) {
-            Ok(cookie) => ([(SET_COOKIE, cookie)], Redirect::to("/console")).into_response(),
+        match self.sessions.issue(Session::default()) {
+            Ok(id) => {
+                let cookie = access::set_cookie(headers, &id, None);
+                ([(SET_COOKIE, cookie)], Redirect::to("/console")).into_response()
+            }
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, page(Some(&error.to_string()))).into_response(),
         }
-    }
-
-    fn set_cookie(&self, headers: &HeaderMap) -> Result<String> {
-        let (name, id) = (access::cookie_name(headers), self.sessions.issue(Session::default())?);
-        Ok(format!("{name}={id}; Path=/console; HttpOnly; SameSite=Strict"))
     }
 }
 

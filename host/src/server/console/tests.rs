@@ -23,7 +23,7 @@ use crate::manager::{Probe, StorageManager};
 use crate::monitor::{HealthCheck, HealthReport, HealthState, StorageMonitor};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata, StoreName, Timestamp, now};
 use crate::plugin::{Calls, Failure, PluginState, PluginStatus};
-use crate::provider::layers::{Ageing, AgeingOptions};
+use crate::provider::layers::{Ageing, AgeingOptions, Seal};
 use crate::provider::memory::MemoryStorageProvider;
 use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
 use crate::scheduler::{Schedule, ScheduledTask, TaskExecutor, TaskScheduler};
@@ -44,6 +44,10 @@ struct Whole {
 #[async_trait]
 impl Stores for Whole {
     fn store(&self, _: &str) -> Option<Arc<dyn StorageProvider>> {
+        None
+    }
+
+    fn seal(&self, _: &str) -> Option<Seal> {
         None
     }
 
