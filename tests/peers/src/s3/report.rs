@@ -31,7 +31,7 @@ impl fmt::Display for Report {
         table.set_header([String::new()].into_iter().chain(names).chain(ratios));
         for row in rows {
             let medians: Vec<f64> = row.per_second.iter().map(|figures| median(figures)).collect();
-            let figures = medians.iter().map(|median| format!("{median:.0}"));
+            let figures = medians.iter().map(|median| format!("{median:.*}", if *median < 1.0 { 3 } else { 0 }));
             let ratios = others.iter().map(|place| match larder {
                 Some(larder) => format!("{:.2}", medians[larder] / medians[*place]),
                 None => "-".to_owned(),
