@@ -26,7 +26,7 @@ use crate::object::{StorageMetadata, StoreName, now};
 use crate::plugin::{GrantedStores, Grants, Plugin, PluginError, PluginOptions, PluginRuntime, build};
 use crate::provider::StorageProvider;
 use crate::provider::file::{FileOptions, FileStorageProvider};
-use crate::provider::layers::{Ageing, AgeingOptions, Lock};
+use crate::provider::layers::{Ageing, AgeingOptions, Layers, Lock, Seal};
 use crate::provider::memory::MemoryStorageProvider;
 
 /// The folder of compiled plugins, in the data folder.
@@ -124,10 +124,10 @@ impl<'a> Assembly<'a> {
         };
         let (monitor, events) = (self.monitor.store(name), self.events.clone());
         let manager = StorageManager::with_events(name.clone(), provider, cache, monitor, events);
-        Ok(match self.reads(name, config).await? {
-            Some(reads) => manager.with_reads(reads),
-            None => manager,
-        })
+        let seal = layers(name, config)?.encryption.map(Seal::new);
+        let manager = seal.into_iter().fold(manager, StorageManager::with_seal);
+        let reads = self.reads(name, config).await?;
+        Ok(reads.into_iter().fold(manager, StorageManager::with_reads))
     }
 
     /// Where what is read in a store is noted, if anybody wants to know. Where nobody does, reads are not noted from now on,
@@ -153,10 +153,7 @@ impl<'a> Assembly<'a> {
         name: &StoreName,
         config: &StorageConfig,
     ) -> Result<Arc<dyn StorageProvider>, HostError> {
-        let layers = config
-            .layers()
-            .map_err(|message| HostError::Store { store: name.clone(), error: Error::invalid_input(message) })?;
-        let layered = layers.around(self.bare_provider(name, config).await?);
+        let layered = layers(name, config)?.around(self.bare_provider(name, config).await?);
         match &config.lifecycle {
             Some(lifecycle) => Ok(Arc::new(Ageing::new(layered, self.ageing(name, lifecycle).await?))),
             None => {
@@ -291,4 +288,13 @@ impl<'a> Assembly<'a> {
         self.plugins.push(PluginUse { name: name.clone(), store: store.clone(), plugin });
         Ok(part)
     }
+}
+
+/// The layers around a store's provider.
+///
+/// # Errors
+/// What is wrong with a key.
+pub(super) fn layers(name: &StoreName, config: &StorageConfig) -> Result<Layers, HostError> {
+    let wrong = |message| HostError::Store { store: name.clone(), error: Error::invalid_input(message) };
+    config.layers().map_err(wrong)
 }

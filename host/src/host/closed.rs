@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::assembly::Assembly;
+use super::assembly::{Assembly, layers};
 use super::audit::AuditLog;
 use super::catalog::Catalog;
 use super::{DataDir, Host, HostError, lifecycle};
@@ -74,10 +74,7 @@ impl Host {
     /// [`HostError::Store`] if a key can not be read.
     pub fn encryption_of(config: &Config, name: &StoreName) -> Result<Option<Encryption>, HostError> {
         let store = config.stores.get(name).cloned().unwrap_or_else(|| client_store(config));
-        let layers = store
-            .layers()
-            .map_err(|message| HostError::Store { store: name.clone(), error: Error::invalid_input(message) })?;
-        Ok(layers.encryption)
+        Ok(layers(name, &store)?.encryption)
     }
 
     /// Builds the plugin that a store's provider is, if it is one and stale.

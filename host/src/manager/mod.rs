@@ -20,7 +20,7 @@ use crate::events::{Event, EventStream, EventType, ObjectEvent};
 use crate::lifecycle::{AgeingStep, AgeingStore, ReadLog};
 use crate::monitor::{Operation, StoreMonitor};
 use crate::object::{AttributeChanges, Body, ByteRange, ETag, Key, Object, StorageMetadata, StoreName};
-use crate::provider::layers::missing_layer;
+use crate::provider::layers::{Seal, missing_layer};
 use crate::provider::{ListQuery, Page, StorageProvider, StoreOptions, Usage};
 
 pub use probe::Probe;
@@ -42,6 +42,8 @@ pub struct StorageManager {
     owned: Arc<Owned>,
     /// Where reads are noted, if anybody wants to know.
     reads: Option<Arc<ReadLog>>,
+    /// What its objects are sealed with on their way here, if they are encrypted.
+    seal: Option<Seal>,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,7 @@ impl StorageManager {
             let watched = Arc::downgrade(coherence);
             monitor.watch_cache(move || watched.upgrade().map(|watched| watched.cache().stats()).unwrap_or_default());
         }
-        Self { owned: Arc::new(Owned { name, provider, coherence, monitor, events }), reads: None }
+        Self { owned: Arc::new(Owned { name, provider, coherence, monitor, events }), reads: None, seal: None }
     }
 
     /// The same, with a log in which it notes what is read.
@@ -90,6 +92,17 @@ impl StorageManager {
     #[must_use]
     pub fn without_reads(self) -> Self {
         Self { reads: None, ..self }
+    }
+
+    /// The same, whose objects are sealed with this while they are on their way into it.
+    #[must_use]
+    pub fn with_seal(self, seal: Seal) -> Self {
+        Self { seal: Some(seal), ..self }
+    }
+
+    /// What is to seal bytes that are on their way into the store while they are kept elsewhere, if it is encrypted.
+    pub fn seal(&self) -> Option<&Seal> {
+        self.seal.as_ref()
     }
 
     /// When the store's objects were last read, if that is noted.

@@ -10,11 +10,16 @@ use crate::host::{Host, HostedStore};
 use crate::lifecycle::{AgeingStep, LifecycleManager};
 use crate::object::{Key, StoreName, Timestamp};
 use crate::provider::StorageProvider;
+use crate::provider::layers::Seal;
 
 #[async_trait]
 impl Stores for Host {
     fn store(&self, name: &str) -> Option<Arc<dyn StorageProvider>> {
         Some(Arc::new(Host::store(self, name)?))
+    }
+
+    fn seal(&self, name: &str) -> Option<Seal> {
+        Host::store(self, name)?.seal().cloned()
     }
 
     fn names(&self) -> Vec<(StoreName, Timestamp)> {

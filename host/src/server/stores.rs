@@ -7,12 +7,16 @@ use crate::error::Result;
 use crate::lifecycle::{AgeingStep, LifecycleManager};
 use crate::object::{Key, StoreName, Timestamp};
 use crate::provider::StorageProvider;
+use crate::provider::layers::Seal;
 
 /// The stores that a front door serves, as the host has them at this moment.
 #[async_trait]
 pub trait Stores: fmt::Debug + Send + Sync + 'static {
     /// The store of that name, if it is served here.
     fn store(&self, name: &str) -> Option<Arc<dyn StorageProvider>>;
+
+    /// What seals bytes on their way into a store while they are kept elsewhere, if its objects are encrypted.
+    fn seal(&self, name: &str) -> Option<Seal>;
 
     /// The names of all that are served here, in byte order, each with the moment it came to be.
     fn names(&self) -> Vec<(StoreName, Timestamp)>;

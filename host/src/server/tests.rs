@@ -23,6 +23,7 @@ use crate::lifecycle::{AgeingStep, LifecycleManager};
 use crate::manager::{Probe, StorageManager};
 use crate::monitor::{HealthCheck, HealthReport, HealthState, Sample, StorageMonitor};
 use crate::object::{Body, Key, StoreName, Timestamp, now};
+use crate::provider::layers::Seal;
 use crate::provider::memory::MemoryStorageProvider;
 use crate::provider::{StorageProvider, StoreOptions};
 use crate::scheduler::{RunOutcome, Schedule, ScheduledTask, TaskExecutor, TaskScheduler};
@@ -43,6 +44,10 @@ impl Stores for Shelves {
 
     fn store(&self, name: &str) -> Option<Arc<dyn StorageProvider>> {
         self.0.lock().get(name).cloned()
+    }
+
+    fn seal(&self, _: &str) -> Option<Seal> {
+        None
     }
 
     fn names(&self) -> Vec<(StoreName, Timestamp)> {

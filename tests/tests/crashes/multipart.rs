@@ -186,11 +186,11 @@ fn run(home: &Home, data: &Path, client: &mut Client, at: u64, how: Trouble) -> 
 
 /// Kills a host at this event, starts it again, and looks at what is left. Returns how many events there were if it came
 /// to its end.
-fn crash(at: u64, how: Trouble) -> Option<u64> {
+fn crash(at: u64, how: Trouble, layers: &str) -> Option<u64> {
     let data = folder();
     let config = format!(
         "data_dir: {}\nserver:\n  s3: {{ listen: 127.0.0.1:0 }}\n  admin: {{ listen: 127.0.0.1:0 }}\n\
-         stores:\n  documents: {{ provider_type: file }}\n",
+         stores:\n  documents: {{ provider_type: file{layers} }}\n",
         data.path().display()
     );
     let home = Home::new(&config);
@@ -226,14 +226,19 @@ fn bodies(data: &Path) -> Vec<String> {
 
 #[test]
 fn a_host_that_is_killed_leaves_multipart_uploads_whole_or_ended() {
-    let events = crash(0, Trouble::Kill).expect("nothing kills it");
-    let wanted = crashes() / 8;
-    let step = (2 * events / (wanted as u64 + 1)).max(1);
-    let mut killed = 0;
-    for how in [Trouble::Kill, Trouble::Torn] {
-        for at in (1..=events).step_by(step as usize) {
-            killed += usize::from(crash(at, how).is_none());
+    let key = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&key, "1a".repeat(32)).unwrap();
+    let encrypted = format!(", encryption: {{ key: {{ file: {} }} }}", key.path().display());
+    for layers in ["", &encrypted] {
+        let events = crash(0, Trouble::Kill, layers).expect("nothing kills it");
+        let wanted = crashes() / 16;
+        let step = (2 * events / (wanted as u64 + 1)).max(1);
+        let mut killed = 0;
+        for how in [Trouble::Kill, Trouble::Torn] {
+            for at in (1..=events).step_by(step as usize) {
+                killed += usize::from(crash(at, how, layers).is_none());
+            }
         }
+        println!("{killed} crashes of {events} events each{layers}");
     }
-    println!("{killed} crashes of {events} events each");
 }

@@ -69,6 +69,39 @@ fn what_is_stored_is_small_and_secret_and_comes_back() {
 }
 
 #[test]
+fn parts_are_secret_before_their_upload_is_completed() {
+    let home = home("encryption: { key: { file: first } }");
+    let host = home.serve();
+    let begun = http::send(host.s3, "POST", "/documents/large?uploads", &[], b"").unwrap().text();
+    let id = begun.split("<UploadId>").nth(1).and_then(|rest| rest.split("</UploadId>").next()).unwrap();
+    let part = |number: u32| format!("/documents/large?partNumber={number}&uploadId={id}");
+    let etag = |size: usize| {
+        let answer = http::send(host.s3, "PUT", &part(1), &[], &text(size)).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.header("etag").unwrap().to_owned()
+    };
+    etag(100);
+    let etag = etag(6_000_000);
+    host.kill();
+    let kept = on_disk(&home.path("data"));
+    assert!(
+        kept.len() > 6_000_000 && !kept.windows(8).any(|window| window == b"all work"),
+        "it can be read on the disk"
+    );
+
+    let host = home.serve();
+    let complete = format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+    );
+    let target = format!("/documents/large?uploadId={id}");
+    let completed = http::send(host.s3, "POST", &target, &[], complete.as_bytes()).unwrap();
+    assert_eq!(completed.status, 200, "{}", completed.text());
+    let answer = http::get(host.s3, "/documents/large").unwrap();
+    assert!(answer.status == 200 && answer.body == text(6_000_000));
+    host.stop();
+}
+
+#[test]
 fn a_full_store_says_so_and_takes_again_what_fits() {
     let home = home("max_size: 1MiB");
     let host = home.serve();

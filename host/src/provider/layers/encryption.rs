@@ -44,7 +44,7 @@ const CHUNK: u64 = 64 * 1024;
 const SEALED_CHUNK: u64 = CHUNK + TAG;
 const MAGIC: [u8; 8] = *b"larderA1";
 /// What the stored bytes begin with: the magic, the id of the key, and the salt.
-const HEAD: u64 = (MAGIC.len() + size_of::<KeyId>() + SALT) as u64;
+pub(super) const HEAD: u64 = (MAGIC.len() + size_of::<KeyId>() + SALT) as u64;
 /// What they end with: the object's size and checksum, sealed.
 const SEALED_DESCRIPTION: u64 = 16 + TAG;
 
@@ -109,6 +109,18 @@ impl Sealing {
         })
     }
 
+    /// The mark of an object whose stored bytes begin with these, as it is before the object's end is known.
+    pub(super) fn mark_in(head: &[u8]) -> Option<String> {
+        let mark = head.get(..HEAD as usize)?.strip_prefix(&MAGIC)?;
+        Some(URL_SAFE_NO_PAD.encode_to_string(mark))
+    }
+
+    /// How many bytes an object has of which so many are stored.
+    pub(super) fn opened_len(stored: u64) -> Option<u64> {
+        let chunks = stored.checked_sub(HEAD + SEALED_DESCRIPTION)?;
+        chunks.checked_sub(TAG * chunks.div_ceil(SEALED_CHUNK).max(1))
+    }
+
     fn open_mark(&self, key: &Key, mark: &str) -> Result<(LessSafeKey, Mark)> {
         let mark = Mark::parse(mark).ok_or_else(|| Error::corrupt("its description can not be read"))?;
         Ok((self.key(&mark.id)?.derive(&mark.salt, key)?, mark))
@@ -136,9 +148,7 @@ impl Codec for Sealing {
     fn describe(&self, key: &Key, mark: &str, stored: u64, tail: Option<&[u8]>) -> Result<Option<Description>> {
         let (object_key, mark) = self.open_mark(key, mark)?;
         let Some(sealed) = mark.description.as_deref().or(tail) else { return Ok(None) };
-        let too_short = || Error::corrupt("it is too short");
-        let chunks = stored.checked_sub(HEAD + SEALED_DESCRIPTION).ok_or_else(too_short)?;
-        let size = chunks.checked_sub(TAG * chunks.div_ceil(SEALED_CHUNK).max(1)).ok_or_else(too_short)?;
+        let size = Self::opened_len(stored).ok_or_else(|| Error::corrupt("it is too short"))?;
         let mut sealed = sealed.to_vec();
         let opened = object_key.open_in_place(nonce(0, Purpose::Description), Aad::empty(), &mut sealed);
         let numbers = opened.map_err(|_| does_not_open())?;

@@ -10,6 +10,7 @@ mod encryption;
 mod key_locks;
 mod quota;
 mod rekey;
+mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use crate::object::StorageMetadata;
 pub use ageing::{Ageing, AgeingOptions, Archived, Clock, Lock, Restored, Trashed};
 pub use encryption::EncryptionKey;
 pub use rekey::{Rekeyed, rekey};
+pub use seal::Seal;
 
 /// The layers around a provider, in the one order that there is: bytes are counted, then compressed, then encrypted.
 #[derive(Clone, Debug, Default)]

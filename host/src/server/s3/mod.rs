@@ -42,6 +42,7 @@ use super::stores::Stores;
 use crate::error::Result;
 use crate::object::StoreName;
 use crate::provider::StorageProvider;
+use crate::provider::layers::Seal;
 use crate::scheduler::ScheduledTask;
 
 /// An upload in which nothing happened for so long is taken for abandoned: 7 days.
@@ -152,6 +153,8 @@ struct Door {
 struct Bucket {
     name: StoreName,
     store: Arc<dyn StorageProvider>,
+    /// What parts on their way into it are sealed with, if it is encrypted.
+    seal: Option<Seal>,
 }
 
 impl Door {
@@ -159,7 +162,7 @@ impl Door {
         let missing = || s3_error!(NoSuchBucket, "there is no bucket {bucket:?}: create it, or see ListBuckets");
         let name = StoreName::new(bucket).map_err(|_| missing())?;
         let store = self.stores.store(bucket).ok_or_else(missing)?;
-        Ok(Bucket { name, store })
+        Ok(Bucket { name, store, seal: self.stores.seal(bucket) })
     }
 }
 
