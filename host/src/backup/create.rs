@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::chunks::{self, Chunks};
 use super::entry::{Chunk, Entry};
 use super::known::Known;
+use super::lease::{Lease, Use};
 use super::pages::PageWriter;
 use super::record::BackupRecord;
 use super::repository::Repository;
@@ -34,13 +35,30 @@ pub enum Reading {
 /// What was written of a backup that did not come to its end is of use for the next one.
 ///
 /// # Errors
-/// Those of the store and of the repository's. There is no such backup then.
+/// Those of the store and of the repository's; [`Error::Unavailable`] if backups are removed for longer than it waits. There
+/// is no such backup then.
 pub async fn create(
     repository: &Repository,
     name: &StoreName,
     store: &Arc<dyn StorageProvider>,
     reading: Reading,
     watch: &dyn Watch,
+) -> Result<BackupRecord> {
+    let lease = repository.lease(Use::Add).await?;
+    let made = make(repository, name, store, reading, watch, lease.as_ref()).await;
+    if let Some(lease) = lease {
+        lease.release().await;
+    }
+    made
+}
+
+async fn make(
+    repository: &Repository,
+    name: &StoreName,
+    store: &Arc<dyn StorageProvider>,
+    reading: Reading,
+    watch: &dyn Watch,
+    lease: Option<&Lease>,
 ) -> Result<BackupRecord> {
     let last = if reading == Reading::All { None } else { repository.last_of(name).await? };
     let known = match &last {
@@ -90,6 +108,8 @@ pub async fn create(
         added: added + pages.added,
         pages: list,
     };
+    // Without it somebody may have removed what the backup needs.
+    lease.map_or(Ok(()), Lease::check)?;
     repository.finish(&record).await?;
     Ok(record)
 }

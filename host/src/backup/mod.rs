@@ -10,9 +10,12 @@
 mod chunks;
 mod create;
 mod entry;
+mod keep;
 mod known;
+mod lease;
 mod pages;
 mod record;
+mod remove;
 mod repository;
 mod restore;
 #[cfg(test)]
@@ -21,7 +24,9 @@ mod verify;
 mod view;
 
 pub use self::create::{Reading, create};
+pub use self::keep::Keep;
 pub use self::record::BackupRecord;
+pub use self::remove::{Removed, remove};
 pub use self::repository::Repository;
 pub use self::restore::{Existing, Restored, Selection, restore};
 pub use self::verify::{Verified, verify};

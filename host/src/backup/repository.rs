@@ -4,6 +4,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ulid::Ulid;
 
+use super::lease::{Lease, Use};
 use super::record::BackupRecord;
 use crate::error::{Error, Result};
 use crate::object::{Attributes, Body, Digest, Key, StoreName};
@@ -13,11 +14,13 @@ use crate::provider::{Condition, ListQuery, StorageProvider, StoreOptions};
 
 /// Where backups are kept: a store, of any provider. Cloning shares it.
 ///
-/// Everything in it is written once and never changed, and a backup is there when its record is, which comes last. Several
-/// may be made in it at the same time.
+/// All of a backup is written once and never changed, and it is there when its record is, which comes last. Several may be
+/// made in it at the same time.
 #[derive(Clone, Debug)]
 pub struct Repository {
     store: Arc<dyn StorageProvider>,
+    /// Whether others may work on it at the same time.
+    shared: bool,
 }
 
 const RECORDS: &str = "larder-backups/records/";
@@ -29,7 +32,7 @@ const MAX_BLOB: u64 = 1 << 30;
 impl Repository {
     /// The repository in this store, which may hold other objects too.
     pub fn new(store: Arc<dyn StorageProvider>) -> Self {
-        Self { store }
+        Self { store, shared: true }
     }
 
     /// The repository in this folder, which is made if it is not there. It is open until the last clone is dropped.
@@ -50,7 +53,15 @@ impl Repository {
         let options = FileOptions { durability: Durability::Relaxed };
         let opening = tokio::task::spawn_blocking(move || FileStorageProvider::open(&folder, &options)).await;
         let opened = opening.unwrap_or_else(|error| Err(Error::internal(format!("work on files has ended: {error}"))));
-        Ok(Self::new(Arc::new(opened?)))
+        Ok(Self { store: Arc::new(opened?), shared: false })
+    }
+
+    /// Says to others what is done with the repository, if there may be any.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while they do what must not be done at the same time.
+    pub(super) async fn lease(&self, wanted: Use) -> Result<Option<Lease>> {
+        if self.shared { Lease::take(&self.store, wanted).await.map(Some) } else { Ok(None) }
     }
 
     /// All backups, oldest first.
@@ -122,7 +133,7 @@ impl Repository {
 
     /// Writes down that a backup is whole.
     pub(super) async fn finish(&self, record: &BackupRecord) -> Result<()> {
-        let key = Key::new(format!("{RECORDS}{}", record.id))?;
+        let key = record_key(&record.id)?;
         let json = serde_json::to_vec_pretty(record)
             .map_err(|error| Error::internal(format!("the record of a backup is no JSON: {error}")))?;
         let attributes = Attributes { content_type: Some("application/json".into()), ..Attributes::default() };
@@ -169,9 +180,41 @@ impl Repository {
         Err(Error::corrupt(format!("the repository has other bytes under {digest}")))
     }
 
+    /// Forgets a backup. What only it needs is still there.
+    pub(super) async fn remove_record(&self, id: &str) -> Result<()> {
+        self.delete(&record_key(id)?).await
+    }
+
+    /// Some of what is kept, behind `start_after`: the digests, how many bytes each has, and behind what there is more.
+    pub(super) async fn blobs(&self, start_after: Option<String>) -> Result<(Vec<(Digest, u64)>, Option<String>)> {
+        let query = ListQuery { start_after, ..ListQuery::with_prefix(BLOBS) };
+        let page = self.store.list(&query).await?;
+        let named = page.objects.iter().filter_map(|blob| {
+            let hex = blob.key.as_str().strip_prefix(BLOBS)?;
+            Some((format!("sha256:{hex}").parse().ok()?, blob.size))
+        });
+        Ok((named.collect(), page.next().map(|last| last.as_str().to_owned())))
+    }
+
+    /// Keeps the bytes of this digest no longer.
+    pub(super) async fn remove(&self, digest: &Digest) -> Result<()> {
+        self.delete(&key_of(digest)?).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<()> {
+        match self.store.delete(key, None).await {
+            Err(Error::NotFound { .. }) => Ok(()),
+            deleted => deleted,
+        }
+    }
+
     async fn read(&self, key: &Key) -> Result<Bytes> {
         self.store.retrieve(key, None).await?.body.collect(MAX_BLOB).await
     }
+}
+
+fn record_key(id: &str) -> Result<Key> {
+    Key::new(format!("{RECORDS}{id}"))
 }
 
 fn key_of(digest: &Digest) -> Result<Key> {

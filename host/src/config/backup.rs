@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scalar::{Scalar, scalar_serde};
 use super::schedule::ScheduleConfig;
+use crate::backup::Keep;
 use crate::object::StoreName;
 
 /// When a store is backed up, and where to.
@@ -17,10 +18,13 @@ pub struct BackupConfig {
     pub to: RepositoryAddress,
     /// When it is done.
     pub schedule: ScheduleConfig,
+    /// Which of the store's backups are kept after each new one; the others are removed. Without it all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
 }
 
 /// Where backups are kept: a folder, or a store, which is written `larder://STORE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RepositoryAddress {
     /// A folder.
     Folder(PathBuf),

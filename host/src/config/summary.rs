@@ -106,6 +106,9 @@ fn describe(f: &mut fmt::Formatter<'_>, store: &StorageConfig) -> fmt::Result {
     }
     if let Some(backup) = &store.backup {
         write!(f, ", backed up to {} {}", backup.to, backup.schedule)?;
+        if let Some(keep) = &backup.keep {
+            write!(f, ", where it keeps {keep}")?;
+        }
     }
     writeln!(f)
 }

@@ -576,7 +576,7 @@ stores:
     lifecycle:
       policies: [retention]
       schedule: { cron: 30 3 * * MON-FRI, time_zone: Europe/Berlin, jitter: 10m, deadline: 2h, retries: 3, missed: skip }
-    backup: { to: backups, schedule: { every: 1d } }
+    backup: { to: backups, schedule: { every: 1d }, keep: { last: 7, yearly: 10 } }
   mirrored: { provider_type: file, backup: { to: larder://long, schedule: '@daily' } }
 ";
     let config = parse(text).unwrap();
@@ -587,7 +587,8 @@ stores:
     assert_eq!([to("long"), to("mirrored")], ["/data/backups", "larder://long"]);
     let summary = config.summary().to_string();
     assert!(summary.contains("scrubbed at 0 4 * * SUN UTC"), "{summary}");
-    assert!(summary.contains("backed up to /data/backups every 1day"), "{summary}");
+    let backups = "backed up to /data/backups every 1day, where it keeps last 7, yearly 10";
+    assert!(summary.contains(backups), "{summary}");
     let text = serde_yaml::to_string(&config).unwrap();
     assert_eq!(parse(&text).unwrap().stores, config.stores);
 }
@@ -620,6 +621,11 @@ fn a_schedule_that_makes_no_sense_is_refused_at_its_line() {
             "    backup: { to: larder://vault, schedule: '@daily' }\n",
             "larder.yaml:4:15: stores.documents.backup.to: there is no store `vault` (there are: documents); define it under \
              `stores`",
+        ),
+        (
+            "    backup: { to: /srv, schedule: '@daily', keep: {} }\n",
+            "larder.yaml:4:45: stores.documents.backup.keep: it would keep no backup; say which, such as { last: 7, weekly: \
+             8 }, or remove it",
         ),
         (
             "    base_path: /srv/files\n    backup: { to: /srv, schedule: '@daily' }\n",

@@ -38,8 +38,8 @@ impl Host {
                 let manager = manager.with_audit(self.audit.clone()).with_metrics(self.ageing_metrics.clone());
                 ages = Some(Arc::new(manager));
             }
-            let folders = backup::Folders::default();
-            tasks::schedule(&mut assembly, &self.scheduler, &folders, name, &config, ages.as_ref()).await?;
+            let targets = backup::Targets::default();
+            tasks::schedule(&mut assembly, &self.scheduler, &targets, name, &config, ages.as_ref()).await?;
             self.scheduler.schedule_task(UsageSampler::task(store.clone(), is_native(&config.provider_type)))?;
             catalog.add(name)?;
             Ok::<_, HostError>((store, ages))

@@ -124,7 +124,7 @@ impl Host {
         }
         let audit = Arc::new(AuditLog::open(data_dir.path(), events.clone())?);
         let ageing_metrics = LifecycleMetrics::new(monitor.registry())?;
-        let folders = backup::Folders::default();
+        let targets = backup::Targets::default();
         let mut lifecycles = BTreeMap::new();
         for (name, store) in &config.stores {
             if let Some(lifecycle) = &store.lifecycle {
@@ -135,7 +135,7 @@ impl Host {
                 let manager = reads.into_iter().fold(manager, LifecycleManager::with_reads);
                 lifecycles.insert(name.clone(), Arc::new(manager));
             }
-            tasks::schedule(&mut assembly, &scheduler, &folders, name, store, lifecycles.get(name)).await?;
+            tasks::schedule(&mut assembly, &scheduler, &targets, name, store, lifecycles.get(name)).await?;
         }
         let Assembly { stores, plugins, .. } = assembly;
         for (name, store) in &stores {

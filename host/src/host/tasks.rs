@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::HostError;
 use super::assembly::Assembly;
-use super::backup::{self, BackUp, Folders, Target};
+use super::backup::{self, BackUp, Targets};
 use super::health::{self, IndexCheck};
 use super::scrub::{self, Scrub};
 use super::usage;
@@ -27,7 +27,7 @@ pub(super) fn name(kind: &str, store: &StoreName) -> String {
 pub(super) async fn schedule(
     assembly: &mut Assembly<'_>,
     scheduler: &TaskScheduler,
-    folders: &Folders,
+    targets: &Targets,
     name: &StoreName,
     config: &StorageConfig,
     lifecycle: Option<&Arc<LifecycleManager>>,
@@ -44,8 +44,8 @@ pub(super) async fn schedule(
     }
     if let Some(config) = &config.backup {
         let target = match &config.to {
-            RepositoryAddress::Folder(folder) => folders.target(folder.clone()),
-            RepositoryAddress::Store(store) => Target::Store(assembly.store(store).await?.without_reads()),
+            RepositoryAddress::Folder(folder) => targets.folder(folder.clone()),
+            RepositoryAddress::Store(store) => targets.store(assembly.store(store).await?.without_reads()),
         };
         scheduler.schedule_task(BackUp::task(assembly.store(name).await?.without_reads(), target, config))?;
     }

@@ -164,6 +164,77 @@ fn a_backup_that_is_killed_leaves_nothing_behind_that_hinders() {
     host.stop();
 }
 
+#[test]
+fn what_is_pruned_is_gone_and_the_rest_is_whole() {
+    let home = home();
+    let host = home.serve();
+    for place in ["backups", "larder://vault"] {
+        let mut made = Vec::new();
+        for n in 0..5 {
+            put(host.s3, "documents", "large", &noise(n, 2 << 20));
+            put(host.s3, "documents", &format!("{n}"), b"small");
+            let backup = json(&home.succeed(&["--json", "backup", "create", "documents", place]));
+            made.push(backup["id"].as_str().unwrap().to_owned());
+        }
+        let ids = || -> Vec<String> {
+            let list = json(&home.succeed(&["--json", "backup", "list", place]));
+            list.as_array().unwrap().iter().map(|backup| backup["id"].as_str().unwrap().to_owned()).collect()
+        };
+        let shown = home.succeed(&["backup", "prune", place, "--keep-last", "2", "--keep-yearly", "3", "--dry-run"]);
+        says(&shown, &["removed\n", "last, yearly\n"]);
+        assert_eq!(ids(), made);
+        home.succeed(&["backup", "prune", place, "--keep-last", "2", "--store", "plain"]);
+        assert_eq!(ids(), made, "those of another store");
+
+        home.succeed(&["backup", "prune", place, &made[1], &made[3]]);
+        assert_eq!(ids(), [&*made[0], &made[2], &made[4]]);
+        let pruned = json(&home.succeed(&["--json", "backup", "prune", place, "--keep-last", "1"]));
+        assert_eq!((pruned["backups"].as_array().unwrap().len(), ids()), (3, vec![made[4].clone()]));
+        let bytes = pruned["removed"]["bytes"].as_u64().unwrap();
+        assert!((4 << 20..5 << 20).contains(&bytes), "{bytes}");
+        says(&home.succeed(&["backup", "verify", place]), &["sound: 1 backups", "damage: 0"]);
+        home.succeed(&["backup", "restore", place, "--to", "restored", "--replace"]);
+        holds(host.s3, "restored", &[("large".to_owned(), noise(4, 2 << 20)), ("0".to_owned(), b"small".to_vec())]);
+    }
+    for (arguments, exit, words) in [
+        (&["backup", "prune", "backups"][..], 2, &["--keep-last 7"][..]),
+        (&["backup", "prune", "backups", "--keep-last", "0"], 2, &["--keep-last"]),
+        (&["backup", "prune", "backups", "01", "--keep-last", "1"], 2, &["cannot be used with"]),
+        (&["backup", "prune", "backups", "9"], 1, &["no backup \"9\""]),
+        (&["backup", "prune", "nowhere", "--keep-last", "1"], 3, &["no backups in nowhere"]),
+    ] {
+        let (found, said) = home.fail(arguments);
+        assert_eq!(found, exit, "{arguments:?}: {said}");
+        says(&said, words);
+    }
+    host.stop();
+}
+
+#[test]
+fn a_prune_that_is_killed_leaves_the_other_backups_whole() {
+    let home = home();
+    let host = home.serve();
+    for n in 0..8 {
+        (0..50).for_each(|key| put(host.s3, "plain", &format!("{key}"), &noise(n * 50 + key, 100_000)));
+        home.succeed(&["backup", "create", "plain", "backups"]);
+    }
+    for (keep, wait) in [("7", 5), ("5", 20), ("3", 40), ("2", 80)] {
+        let mut command = home.command(&["backup", "prune", "backups", "--keep-last", keep]);
+        let mut prune = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_millis(wait));
+        prune.kill().unwrap();
+        prune.wait().unwrap();
+        says(&home.succeed(&["backup", "verify", "backups"]), &["sound"]);
+    }
+    home.succeed(&["backup", "prune", "backups", "--keep-last", "1"]);
+    says(&home.succeed(&["backup", "verify", "backups"]), &["sound: 1 backups, 50 objects"]);
+    home.succeed(&["backup", "restore", "backups", "--to", "quick"]);
+    (0..50).for_each(|key| holds(host.s3, "quick", &[(format!("{key}"), noise(7 * 50 + key, 100_000))]));
+    let pruned = json(&home.succeed(&["--json", "backup", "prune", "backups", "--keep-last", "1"]));
+    assert_eq!(pruned["removed"]["pieces"], 0, "nothing is left that nobody needs");
+    host.stop();
+}
+
 /// How many files are below a folder.
 fn walk(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());

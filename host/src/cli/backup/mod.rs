@@ -2,6 +2,7 @@
 
 mod create;
 mod list;
+mod prune;
 mod repository;
 mod restore;
 #[cfg(test)]
@@ -21,6 +22,7 @@ Examples:
   larder backup verify /backups                          # is every byte what it was?
   larder backup restore /backups --to restored           # the last backup, into another store
   larder backup restore /backups --to documents --key report.pdf --replace
+  larder backup prune /backups --keep-daily 14           # removes those that are not among these
 
 A REPOSITORY keeps backups: a folder of its own, or with larder:// a store. Any number of stores can
 be backed up to the same one.
@@ -44,6 +46,7 @@ enum Action {
     List(list::List),
     Verify(verify::Verify),
     Restore(restore::Restore),
+    Prune(prune::Prune),
 }
 
 impl BackupCommand {
@@ -53,6 +56,7 @@ impl BackupCommand {
             Action::List(list) => list.run(context).await,
             Action::Verify(verify) => verify.run(context).await,
             Action::Restore(restore) => restore.run(context).await,
+            Action::Prune(prune) => prune.run(context).await,
         }
     }
 }

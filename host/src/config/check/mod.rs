@@ -150,6 +150,10 @@ impl Check<'_> {
             }
             if let Some(backup) = backup {
                 self.backup(path.key("backup").key("to"), name, backup);
+                if backup.keep.is_some_and(|keep| keep.is_empty()) {
+                    let message = "it would keep no backup; say which, such as { last: 7, weekly: 8 }, or remove it";
+                    self.report(path.key("backup").key("keep"), message);
+                }
             }
         }
     }
