@@ -109,7 +109,9 @@ async fn make(
         pages: list,
     };
     // Without it somebody may have removed what the backup needs.
-    lease.map_or(Ok(()), Lease::check)?;
+    if let Some(lease) = lease {
+        lease.check().await?;
+    }
     repository.finish(&record).await?;
     Ok(record)
 }

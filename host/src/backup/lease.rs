@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -8,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use ulid::Ulid;
 
 use crate::error::{Error, Result};
-use crate::object::{Body, ETag, Key, StorageMetadata, now};
+use crate::object::{Body, Key, StorageMetadata, now};
 use crate::provider::{Condition, ListQuery, StorageProvider, StoreOptions};
 
 pub(super) const LEASES: &str = "larder-backups/leases/";
@@ -41,7 +40,6 @@ impl Use {
 pub(super) struct Lease {
     store: Arc<dyn StorageProvider>,
     key: Key,
-    lost: Arc<AtomicBool>,
     renewal: AbortHandle,
     released: bool,
 }
@@ -75,19 +73,22 @@ impl Lease {
     }
 
     fn held(store: Arc<dyn StorageProvider>, mine: StorageMetadata) -> Self {
-        let (key, lost) = (mine.key.clone(), Arc::<AtomicBool>::default());
-        let renewal = tokio::spawn(renew(Arc::clone(&store), mine, Arc::clone(&lost))).abort_handle();
-        Self { store, key, lost, renewal, released: false }
+        let key = mine.key.clone();
+        let renewal = tokio::spawn(renew(Arc::clone(&store), mine)).abort_handle();
+        Self { store, key, renewal, released: false }
     }
 
-    /// Whether it still holds.
+    /// Looks whether it still holds: before what others must not have come in between with.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] if it does not: nobody could renew it for too long.
-    pub(super) fn check(&self) -> Result<()> {
-        match self.lost.load(Ordering::Acquire) {
-            true => Err(Error::unavailable("the place of the backups was out of reach for too long: begin anew")),
-            false => Ok(()),
+    /// [`Error::Unavailable`] if it does not, since it was not renewed for too long; those of the store.
+    pub(super) async fn check(&self) -> Result<()> {
+        match self.store.metadata(&self.key).await {
+            Ok(mine) if holds(&mine) => Ok(()),
+            Ok(_) | Err(Error::NotFound { .. }) => {
+                Err(Error::unavailable("the place of the backups was out of reach for too long: begin anew"))
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -120,39 +121,37 @@ async fn write(store: &dyn StorageProvider, key: &Key, condition: Condition) -> 
     store.store(key, Body::from(""), options).await
 }
 
-/// Keeps a lease, until somebody has taken it away or it has expired.
-async fn renew(store: Arc<dyn StorageProvider>, mine: StorageMetadata, lost: Arc<AtomicBool>) {
-    let (key, mut etag): (Key, ETag) = (mine.key, mine.etag);
-    let mut renewed = Instant::now();
+/// Keeps a lease, until somebody has taken it away.
+async fn renew(store: Arc<dyn StorageProvider>, StorageMetadata { key, mut etag, .. }: StorageMetadata) {
     loop {
         sleep(RENEWED_EVERY).await;
-        let begun = Instant::now();
         match write(&*store, &key, Condition::IfMatch(etag.clone())).await {
-            Ok(mine) => (etag, renewed) = (mine.etag, begun),
-            Err(Error::PreconditionFailed { .. } | Error::NotFound { .. }) => break,
-            Err(_) if renewed.elapsed() + RENEWED_EVERY > LASTS => break,
+            Ok(mine) => etag = mine.etag,
+            Err(Error::PreconditionFailed { .. } | Error::NotFound { .. }) => return,
+            // It holds for a while without that.
             Err(_) => {}
         }
     }
-    lost.store(true, Ordering::Release);
 }
 
-/// What others do that must not be done beside what is wanted. Whoever removes takes expired leases away.
+fn holds(lease: &StorageMetadata) -> bool {
+    now().signed_duration_since(lease.updated_at).to_std().unwrap_or_default() <= LASTS
+}
+
+/// What others do that must not be done beside what is wanted. Of those, leases that do not hold are taken away, so that their
+/// owners, if they are there after all, come to know.
 async fn look(store: &dyn StorageProvider, wanted: Use, mine: &StorageMetadata) -> Result<Option<Use>> {
     let others = [Use::Remove, Use::Add].into_iter().filter(|other| wanted == Use::Remove || *other == Use::Remove);
     for other in others {
-        for lease in store.list(&ListQuery::with_prefix(other.prefix())).await?.objects {
-            let age = now().signed_duration_since(lease.updated_at).to_std().unwrap_or_default();
-            match lease.key == mine.key {
-                true => {}
-                false if age <= LASTS => return Ok(Some(other)),
-                false if wanted == Use::Remove => match store.delete(&lease.key, Some(&lease.etag)).await {
-                    Ok(()) | Err(Error::NotFound { .. }) => {}
-                    // Its owner is there after all.
-                    Err(Error::PreconditionFailed { .. }) => return Ok(Some(other)),
-                    Err(error) => return Err(error),
-                },
-                false => {}
+        let leases = store.list(&ListQuery::with_prefix(other.prefix())).await?.objects;
+        for lease in leases.into_iter().filter(|lease| lease.key != mine.key) {
+            if holds(&lease) {
+                return Ok(Some(other));
+            }
+            match store.delete(&lease.key, Some(&lease.etag)).await {
+                Ok(()) | Err(Error::NotFound { .. }) => {}
+                Err(Error::PreconditionFailed { .. }) => return Ok(Some(other)),
+                Err(error) => return Err(error),
             }
         }
     }

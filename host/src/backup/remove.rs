@@ -62,13 +62,17 @@ async fn work(
     }
     let mut removed = Removed::default();
     for backup in &gone {
-        lease.map_or(Ok(()), Lease::check)?;
+        if let Some(lease) = lease {
+            lease.check().await?;
+        }
         repository.remove_record(&backup.id).await?;
         removed.backups += 1;
     }
     let mut behind = None;
     loop {
-        lease.map_or(Ok(()), Lease::check)?;
+        if let Some(lease) = lease {
+            lease.check().await?;
+        }
         let (blobs, more) = repository.blobs(behind).await?;
         watch.expect(blobs.len() as u64, blobs.iter().map(|(_, size)| size).sum());
         let (stay, go): (Vec<_>, Vec<_>) = blobs.into_iter().partition(|(digest, _)| needed.contains(digest));

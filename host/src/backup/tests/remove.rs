@@ -15,7 +15,7 @@ async fn three_backups(repository: &Repository) -> Vec<(BackupRecord, Content)> 
         for shared in 0..60 {
             put(&store, &format!("shared/{shared}"), format!("always {shared}")).await;
         }
-        put(&store, "large", noise(1 << 20, number)).await;
+        put(&store, "large", noise(3 << 20, number)).await;
         put(&store, &format!("of {number}"), format!("only {number}")).await;
         backups.push((back_up(repository, &store).await, content(&store).await));
     }
@@ -141,7 +141,7 @@ async fn nothing_goes_while_nobody_can_tell_what_another_backup_needs() {
     let backups = three_backups(&repository).await;
     home.store(&pages_of(&backups[2].0), "other".into(), StoreOptions::default()).await.unwrap();
     let before = keys(&home, "").await;
-    let refused = remove(&repository, &[backups[0].0.clone()], &()).await.unwrap_err();
+    let refused = remove(&repository, std::slice::from_ref(&backups[0].0), &()).await.unwrap_err();
     assert!(matches!(refused, Error::Corrupt { .. }), "{refused:?}");
     assert!(refused.to_string().contains(&backups[2].0.id) && refused.to_string().contains("--full"), "{refused}");
     assert_eq!(keys(&home, "").await, before);
@@ -156,15 +156,15 @@ async fn who_removes_is_alone() {
     let record = back_up(&repository, &store).await;
 
     let (one, other) = (Lease::take(&home, Use::Add).await.unwrap(), Lease::take(&home, Use::Add).await.unwrap());
-    let refused = remove(&repository, &[record.clone()], &()).await.unwrap_err();
+    let refused = remove(&repository, std::slice::from_ref(&record), &()).await.unwrap_err();
     assert!(matches!(refused, Error::Unavailable { .. }) && refused.to_string().contains("being made"), "{refused}");
     one.release().await;
     drop(other);
-    while keys(&home, LEASES).await.len() > 0 {
+    while !keys(&home, LEASES).await.is_empty() {
         tokio::task::yield_now().await;
     }
     let removing = Lease::take(&home, Use::Remove).await.unwrap();
-    let refused = remove(&repository, &[record.clone()], &()).await.unwrap_err();
+    let refused = remove(&repository, std::slice::from_ref(&record), &()).await.unwrap_err();
     assert!(refused.to_string().contains("being removed"), "{refused}");
     let refused = create(&repository, &name(), &store, Reading::Changed, &()).await.unwrap_err();
     assert!(matches!(refused, Error::Unavailable { .. }), "it waits for a minute: {refused}");
@@ -186,16 +186,25 @@ async fn a_lease_is_kept_for_as_long_as_it_is_wanted_and_then_expires() {
     let first = written(key).await;
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_ne!(written(key).await, first);
-    lease.check().unwrap();
+    lease.check().await.unwrap();
 
-    // One that was not written for so long hinders nobody, and is taken away.
-    let outdated = Stamp::at(now() - Duration::from_secs(700));
-    home.store(key, "".into(), StoreOptions { stamp: outdated, ..StoreOptions::default() }).await.unwrap();
+    // One that was not written for so long hinders nobody, and its owner comes to know.
+    let expire = async |lease: &Key| {
+        let options = StoreOptions { stamp: Stamp::at(now() - Duration::from_secs(700)), ..StoreOptions::default() };
+        home.store(lease, "".into(), options).await.unwrap();
+    };
+    expire(key).await;
+    lease.check().await.unwrap_err();
     let removing = Lease::take(&home, Use::Remove).await.unwrap();
     assert!(home.metadata(key).await.is_err());
-    tokio::time::sleep(Duration::from_secs(130)).await;
-    lease.check().unwrap_err();
-    removing.check().unwrap();
+    lease.check().await.unwrap_err();
+    removing.check().await.unwrap();
+    let [key] = &keys(&home, LEASES).await[..] else { panic!("one") };
+    expire(key).await;
+    let adding = Lease::take(&home, Use::Add).await.unwrap();
+    assert!(home.metadata(key).await.is_err());
+    removing.check().await.unwrap_err();
+    adding.check().await.unwrap();
 }
 
 /// A store whose listing takes an hour, in which somebody takes away the leases of those who want it.
