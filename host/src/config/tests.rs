@@ -1,3 +1,6 @@
+mod plugins;
+mod schedules;
+
 use std::fs;
 
 use super::*;
@@ -333,22 +336,6 @@ stores:
 }
 
 #[test]
-fn stores_do_not_share_what_a_plugin_was_granted() {
-    let text = "
-plugins: { layer: { path: a, grants: { stores: { inner: files } } } }
-stores:
-  files: { provider_type: file }
-  one: { provider_type: layer }
-  two: { provider_type: layer }
-";
-    let error = refusal(text);
-    assert!(error.starts_with("larder.yaml:6:10: stores.two.provider_type: `one` stands on the plugin"), "{error}");
-    let template =
-        format!("{}new_buckets: {{ provider_type: layer }}\n", text.replace("  two: { provider_type: layer }\n", ""));
-    assert!(refusal(&template).contains("all new buckets would share"));
-}
-
-#[test]
 fn rules_that_say_too_little_or_too_much_are_refused() {
     let cases = [
         ("{ name: a }", "rules[0].name: the rule does nothing"),
@@ -427,114 +414,6 @@ fn every_example_of_the_reference_is_right() {
 }
 
 #[test]
-fn what_a_plugin_is_granted_is_read_whole() {
-    let config = parse(
-        "
-plugins:
-  attic:
-    path: attic.wasm
-    grants:
-      state: 1MiB
-      secrets: { token: { env: PATH } }
-      http: [api.example.com, '*.example.org', '10.0.0.5:8080', '[fd00::5]:8080']
-      files: { /data: { path: shelf, write: true }, /: { path: /srv/root } }
-      clocks: true
-      random: true
-      env: { REGION: eu-1 }
-",
-    )
-    .unwrap();
-    let grants = &config.plugins["attic"].grants;
-    assert_eq!(grants.given().count(), 7);
-    assert_eq!(grants.state.capacity(), Some(1 << 20));
-    let folder = &grants.files[&"/data".parse::<GuestPath>().unwrap()];
-    assert_eq!((folder.path.as_path(), folder.write), (Path::new("/data/shelf"), true));
-    assert!(config.summary().to_string().contains("granted state, secrets, http, files, clocks, random, env"));
-    let path = std::env::var("PATH").unwrap();
-    let printed = serde_json::to_string(&config).unwrap() + &config.summary().to_string() + &format!("{config:?}");
-    assert!(!printed.contains(&path), "the secret is printed");
-}
-
-#[test]
-fn a_grant_that_makes_no_sense_is_refused_at_its_line() {
-    let cases = [
-        ("http: [api]\n      state: lots", "larder.yaml:6:14: plugins.one.grants.state: \"lots\" is no size"),
-        (
-            "http: ['http://a.b']",
-            "larder.yaml:5:14: plugins.one.grants.http[0]: \"http://a.b\" is not a host that may be",
-        ),
-        (
-            "files: { data: { path: x } }",
-            "larder.yaml:5:16: plugins.one.grants.files: \"data\" is not a path that the plugin",
-        ),
-        ("env: { 1A: x }", "larder.yaml:5:14: plugins.one.grants.env: \"1A\" is not the name of a variable"),
-        (
-            "secrets: { Token: { env: PATH } }",
-            "larder.yaml:5:18: plugins.one.grants.secrets: \"Token\" is not the word",
-        ),
-        (
-            "secrets: { token: { env: LARDER_NONE } }",
-            "plugins.one.grants.secrets.token: the environment variable LARDER_NONE",
-        ),
-        ("sockets: true", "larder.yaml:5:7: plugins.one.grants: unknown key `sockets`"),
-    ];
-    for (grants, says) in cases {
-        let text = format!("plugins:\n  one:\n    path: a.wasm\n    grants:\n      {grants}\n");
-        let refused = refusal(&text);
-        assert!(refused.contains(says), "{refused}");
-    }
-}
-
-#[test]
-fn what_has_to_be_pure_is_granted_nothing() {
-    let text = "plugins:
-  one: { path: a.wasm, grants: { clocks: true, state: true } }
-stores:
-  documents: { provider_type: memory, USE }
-";
-    for (used, job) in [
-        ("cache: { eviction_policy: one }", "eviction strategy of documents"),
-        ("lifecycle: { policies: [one] }", "lifecycle policy of documents"),
-    ] {
-        let refused = refusal(&text.replace("USE", used));
-        for grant in ["clocks", "state"] {
-            assert!(refused.contains(&format!("plugins.one.grants.{grant}: `one` is the {job}")), "{refused}");
-        }
-    }
-}
-
-#[test]
-fn two_stores_do_not_share_what_one_plugin_was_granted() {
-    let text = "plugins: { one: { path: a.wasm, grants: { GRANT } } }
-stores: { first: { provider_type: one }, second: { provider_type: one } }
-";
-    for grant in ["state: true", "files: { /a: { path: a } }"] {
-        let refused = refusal(&text.replace("GRANT", grant));
-        assert!(refused.contains("stores.second.provider_type: `first` stands on the plugin `one` too"), "{refused}");
-    }
-    parse(&text.replace("GRANT", "http: [api.example.com]")).unwrap();
-}
-
-#[test]
-fn a_plugin_comes_from_one_place() {
-    let digest = format!("sha256:{}", "0".repeat(64));
-    let config = parse(&format!("plugins: {{ one: {{ oci: 'oci://ghcr.io/acme/one@{digest}' }} }}")).unwrap();
-    assert!(config.plugins["one"].is_pinned());
-    assert!(config.summary().to_string().contains("plugin   one: oci://ghcr.io/acme/one@sha256:0000"));
-    for (plugin, says) in [
-        ("oci: sieve", "names no registry"),
-        ("oci: ghcr.io/a, path: b.wasm", "this one has more"),
-        ("path: a.wasm, digest: sha256:12", "is not a digest"),
-        ("source: a, verify: { cosign: { key: k } }", "what is built here is signed by nobody"),
-        ("path: a.wasm, verify: { cosign: { key: no-such-key } }", "there is no file /data/no-such-key"),
-        ("path: a.wasm, verify: { cosign: { identity: a } }", "did not match any variant"),
-    ] {
-        let refused = refusal(&format!("plugins: {{ one: {{ {plugin} }} }}"));
-        assert!(refused.contains(says), "{refused}");
-    }
-}
-
-#[test]
 fn layers_are_read_and_their_keys_checked() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
@@ -562,88 +441,4 @@ fn layers_are_read_and_their_keys_checked() {
     assert!(error.contains("LARDER_NO_SUCH_KEY is not set"), "{error}");
     let error = refusal("stores:\n  one: { provider_type: memory, compression: gzip }\n");
     assert!(error.starts_with("larder.yaml:2:46: stores.one.compression: \"gzip\" is no compression"), "{error}");
-}
-
-#[test]
-fn a_task_is_scheduled_in_few_words_or_many() {
-    let text = "
-plugins: { retention: { path: retention.wasm } }
-stores:
-  short: { provider_type: file, lifecycle: { policies: [retention] }, scrub: 0 4 * * SUN }
-  every: { provider_type: file, lifecycle: { policies: [retention], every: 6h } }
-  long:
-    provider_type: file
-    lifecycle:
-      policies: [retention]
-      schedule: { cron: 30 3 * * MON-FRI, time_zone: Europe/Berlin, jitter: 10m, deadline: 2h, retries: 3, missed: skip }
-    backup: { to: backups, schedule: { every: 1d }, keep: { last: 7, yearly: 10 } }
-  mirrored: { provider_type: file, backup: { to: larder://long, schedule: '@daily' } }
-";
-    let config = parse(text).unwrap();
-    let schedule = |store: &str| config.stores[store].lifecycle.as_ref().unwrap().schedule().to_string();
-    assert_eq!([schedule("short"), schedule("every")], ["every 1h", "every 6h"]);
-    assert_eq!(schedule("long"), "at 30 3 * * MON-FRI Europe/Berlin");
-    let to = |store: &str| config.stores[store].backup.as_ref().unwrap().to.to_string();
-    assert_eq!([to("long"), to("mirrored")], ["/data/backups", "larder://long"]);
-    let summary = config.summary().to_string();
-    assert!(summary.contains("scrubbed at 0 4 * * SUN UTC"), "{summary}");
-    let backups = "backed up to /data/backups every 1day, where it keeps last 7, yearly 10";
-    assert!(summary.contains(backups), "{summary}");
-    let text = serde_yaml::to_string(&config).unwrap();
-    assert_eq!(parse(&text).unwrap().stores, config.stores);
-}
-
-#[test]
-fn a_schedule_that_makes_no_sense_is_refused_at_its_line() {
-    let store = |rest: &str| format!("stores:\n  documents:\n    provider_type: file\n{rest}");
-    for (rest, expected) in [
-        (
-            "    scrub: 0 25 * * *\n",
-            "larder.yaml:4:12: stores.documents.scrub: \"0 25 * * *\" is no cron expression: \"25\" is no hour; write *, or 0 \
-             to 23, as a number, a range 1-5, a list 1,3 or a step */2",
-        ),
-        (
-            "    scrub:\n      cron: 0 3 * * *\n      time_zone: Europe/Berln\n",
-            "larder.yaml:6:18: stores.documents.scrub.time_zone: \"Europe/Berln\" is no time zone (did you mean \
-             Europe/Berlin?); write a name of the IANA database, such as Europe/Berlin or UTC",
-        ),
-        (
-            "    scrub: { cron: 0 3 * * *, retires: 3 }\n",
-            "larder.yaml:4:31: stores.documents.scrub: unknown key `retires`; did you mean `retries`? known here: every, \
-             cron, time_zone, jitter, deadline, retries, missed",
-        ),
-        (
-            "    backup: { to: larder://documents, schedule: '@daily' }\n",
-            "larder.yaml:4:15: stores.documents.backup.to: a store is not backed up to itself; name another store, or a \
-             folder",
-        ),
-        (
-            "    backup: { to: larder://vault, schedule: '@daily' }\n",
-            "larder.yaml:4:15: stores.documents.backup.to: there is no store `vault` (there are: documents); define it under \
-             `stores`",
-        ),
-        (
-            "    backup: { to: /srv, schedule: '@daily', keep: {} }\n",
-            "larder.yaml:4:45: stores.documents.backup.keep: it would keep no backup; say which, such as { last: 7, weekly: \
-             8 }, or remove it",
-        ),
-        (
-            "    base_path: /srv/files\n    backup: { to: /srv, schedule: '@daily' }\n",
-            "larder.yaml:5:15: stores.documents.backup.to: `documents` has its files in /srv/files; name a folder that is \
-             apart from it",
-        ),
-    ] {
-        assert_eq!(refusal(&store(rest)), expected);
-    }
-    let both = "
-plugins: { retention: { path: retention.wasm } }
-stores:
-  documents:
-    provider_type: file
-    lifecycle: { policies: [retention], every: 1h, schedule: '@daily' }
-";
-    assert_eq!(
-        refusal(both),
-        "larder.yaml:6:52: stores.documents.lifecycle.schedule: `every` says already when they are asked; remove one of them"
-    );
 }
