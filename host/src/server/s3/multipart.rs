@@ -17,7 +17,6 @@ use super::objects::{base64, byte_range, etag, key, length, timestamp};
 use super::spool::{Part, Record};
 use super::upload::{Claims, Upload};
 use super::{Bucket, Door, objects, owner};
-use crate::object::now;
 use crate::provider::StoreOptions;
 
 const MAX_PART_NUMBER: i32 = 10_000;
@@ -59,7 +58,7 @@ pub(super) async fn create(
         metadata: input.metadata,
     }
     .into_attributes(input.tagging.as_deref())?;
-    let record = Record { store: name, key: key(&input.key)?, attributes, initiated: now() };
+    let record = Record::new(name, key(&input.key)?, attributes);
     let upload_id = door.spool.begin(&record).await?;
     Ok(S3Response::new(CreateMultipartUploadOutput {
         bucket: Some(input.bucket),

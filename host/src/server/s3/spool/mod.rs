@@ -25,7 +25,7 @@ use ulid::Ulid;
 use self::part::Parts;
 use super::errors;
 use crate::error::{Error, Result};
-use crate::object::{Attributes, Body, Key, StoreName, Timestamp};
+use crate::object::{Attributes, Body, Key, StoreName, Timestamp, now};
 use crate::provider::layers::Seal;
 
 pub(super) use self::part::Part;
@@ -35,13 +35,25 @@ const BEGINNING: &str = "beginning";
 const COMPLETING: &str = "completing";
 const ENDED: &str = "ended";
 
+/// The version of how uploads and their parts are written down, and the last that is read.
+const FORMAT: u32 = 1;
+
 /// What an upload is for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Record {
+    #[serde(default)]
+    format: u32,
     pub(super) store: StoreName,
     pub(super) key: Key,
     pub(super) attributes: Attributes,
     pub(super) initiated: Timestamp,
+}
+
+impl Record {
+    /// An upload that begins now.
+    pub(super) fn new(store: StoreName, key: Key, attributes: Attributes) -> Self {
+        Self { format: FORMAT, store, key, attributes, initiated: now() }
+    }
 }
 
 /// The folder of all uploads.
@@ -232,9 +244,15 @@ async fn read_record(folder: &Path) -> Result<Option<Record>> {
     match tokio::fs::read(&path).await {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failure("read", &path, &error)),
-        Ok(json) => serde_json::from_slice(&json)
-            .map(Some)
-            .map_err(|error| Error::corrupt(format!("{} is damaged: {error}; abort the upload", path.display()))),
+        Ok(json) => match serde_json::from_slice::<Record>(&json) {
+            Ok(record) if record.format > FORMAT => Err(Error::unsupported(format!(
+                "{} is of version {}, and this larder knows versions up to {FORMAT}: use the larder that wrote it, or a newer one",
+                path.display(),
+                record.format
+            ))),
+            Ok(record) => Ok(Some(record)),
+            Err(error) => Err(Error::corrupt(format!("{} is damaged: {error}; abort the upload", path.display()))),
+        },
     }
 }
 

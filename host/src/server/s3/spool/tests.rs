@@ -2,18 +2,14 @@ use bytes::Bytes;
 use futures::stream;
 
 use super::*;
-use crate::object::{Checksum, now};
+use crate::object::Checksum;
 use crate::provider::layers::{Encryption, EncryptionKey};
 
 async fn upload() -> (tempfile::TempDir, Spool, String) {
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path()).unwrap();
-    let record = Record {
-        store: StoreName::new("documents").unwrap(),
-        key: Key::new("big").unwrap(),
-        attributes: Attributes::default(),
-        initiated: now(),
-    };
+    let (store, key) = (StoreName::new("documents").unwrap(), Key::new("big").unwrap());
+    let record = Record::new(store, key, Attributes::default());
     let id = spool.begin(&record).await.unwrap();
     (dir, spool, id)
 }
@@ -106,6 +102,19 @@ async fn only_abandoned_uploads_are_collected() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(spool.collect(Duration::ZERO).await.unwrap(), 1);
     assert_eq!(spool.parts(&id, None).await.unwrap_err().code().as_str(), "NoSuchUpload");
+}
+
+#[tokio::test]
+async fn uploads_of_a_newer_version_are_refused() {
+    let (dir, spool, id) = upload().await;
+    let path = dir.path().join(&id).join(RECORD);
+    let record = std::fs::read_to_string(&path).unwrap();
+    let newer = record.replace(r#""format":1"#, r#""format":2"#);
+    assert_ne!(newer, record);
+    std::fs::write(&path, newer).unwrap();
+    let refused = spool.record(&id).await.unwrap_err();
+    assert_eq!(refused.code().as_str(), "NotImplemented", "{refused:?}");
+    assert!(refused.message().unwrap().contains("version 2"), "{refused:?}");
 }
 
 #[tokio::test]
