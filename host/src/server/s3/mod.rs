@@ -153,8 +153,6 @@ struct Door {
 struct Bucket {
     name: StoreName,
     store: Arc<dyn StorageProvider>,
-    /// What parts on their way into it are sealed with, if it is encrypted.
-    seal: Option<Seal>,
 }
 
 impl Door {
@@ -162,7 +160,12 @@ impl Door {
         let missing = || s3_error!(NoSuchBucket, "there is no bucket {bucket:?}: create it, or see ListBuckets");
         let name = StoreName::new(bucket).map_err(|_| missing())?;
         let store = self.stores.store(bucket).ok_or_else(missing)?;
-        Ok(Bucket { name, store, seal: self.stores.seal(bucket) })
+        Ok(Bucket { name, store })
+    }
+
+    /// What parts on their way into a bucket are sealed with, if it is encrypted.
+    fn seal(&self, bucket: &Bucket) -> Option<Seal> {
+        self.stores.seal(bucket.name.as_str())
     }
 }
 

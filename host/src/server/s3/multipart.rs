@@ -91,7 +91,7 @@ pub(super) async fn upload_part(
             .announced(&headers, trailing_headers);
     let upload = Upload::receive(input.body, claims).await?;
     let blame = upload.blamer();
-    let part = door.spool.write_part(&input.upload_id, number, upload.body, bucket.seal).await.map_err(blame)?;
+    let part = door.spool.write_part(&input.upload_id, number, upload.body, door.seal(&bucket)).await.map_err(blame)?;
     let part = part.ok_or_else(|| s3_error!(NoSuchUpload, "the upload {} has ended", input.upload_id))?;
     Ok(S3Response::new(UploadPartOutput {
         e_tag: Some(part_etag(&part)),
@@ -127,7 +127,8 @@ pub(super) async fn upload_part_copy(
         }
     };
     let object = Source::find(door, &input.copy_source)?.read(&conditions, range).await?;
-    let part = door.spool.write_part(&input.upload_id, number, object.body, bucket.seal).await.map_err(s3_error)?;
+    let part =
+        door.spool.write_part(&input.upload_id, number, object.body, door.seal(&bucket)).await.map_err(s3_error)?;
     let part = part.ok_or_else(|| s3_error!(NoSuchUpload, "the upload {} has ended", input.upload_id))?;
     let result = CopyPartResult {
         e_tag: Some(part_etag(&part)),
@@ -147,7 +148,7 @@ pub(super) async fn complete(
     let record = find(door, &input.upload_id, &bucket, &input.key).await?;
     let condition = write_condition(input.if_match, input.if_none_match)?;
     let named = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
-    let completion = door.spool.complete(&input.upload_id, bucket.seal).await?;
+    let completion = door.spool.complete(&input.upload_id, door.seal(&bucket)).await?;
     let parts = choose(&named, completion.parts().await.map_err(s3_error)?)?;
     let size: u64 = parts.iter().map(|part| part.size).sum();
     // A composite checksum is one over the checksums of the parts, and those were verified as the parts came.
@@ -223,7 +224,7 @@ pub(super) async fn list_parts(
     find(door, &input.upload_id, &bucket, &input.key).await?;
     let limit = input.max_parts.unwrap_or(1000).clamp(0, 1000);
     let after = input.part_number_marker.unwrap_or(0);
-    let mut parts = door.spool.parts(&input.upload_id, bucket.seal).await?;
+    let mut parts = door.spool.parts(&input.upload_id, door.seal(&bucket)).await?;
     parts.retain(|part| i32::from(part.number) > after);
     let truncated = limit > 0 && parts.len() > limit as usize;
     parts.truncate(limit as usize);
