@@ -1,11 +1,12 @@
 //! The calls of the functions that a provider exports.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use bytesize::ByteSize;
 use futures::StreamExt;
-use wasmtime::component::{Accessor, ComponentNamedList, GuestTaskId, Lift, Lower};
+use wasmtime::component::{Accessor, ComponentNamedList, GuestTaskId, Lift, Lower, TypedFuncCallConcurrent};
 
 use super::bindings::provider::larder::plugin::types as wit;
 use super::clock::Pace;
@@ -18,32 +19,47 @@ use super::work::{Answer, Work};
 use crate::error::Error;
 use crate::object::{Body, ByteStream, Checksum};
 
-/// A function that was called, and the task that this is on its instance.
-struct Called<T> {
+/// A call that has begun, and the task that it is on its instance.
+struct Begun<P: 'static, T: 'static> {
     task: GuestTaskId,
-    reply: Result<T, wit::Error>,
+    call: TypedFuncCallConcurrent<State, P, Reply<T>>,
+    function: Function<P, T>,
 }
 
-/// Calls a function. From now on the instance knows its task, and so whose line it is that comes to the log.
-async fn begin<P, T>(
+/// Begins the call of a function. From now on the instance knows its task, and so whose line it is that comes to the log.
+///
+/// This is no `async fn`, and what returns futures below calls it before it makes them: what a call takes with it is then
+/// in none of the futures around it, which would each have room for it.
+fn begin<P, T>(
     accessor: &Accessor<State>,
     operation: Operation,
     function: Function<P, T>,
     params: P,
-) -> wasmtime::Result<Called<T>>
+) -> wasmtime::Result<Begun<P, T>>
 where
     P: ComponentNamedList + Lower + Send + Sync + 'static,
     T: Lift + Send + Sync + 'static,
     Reply<T>: ComponentNamedList + Lift,
 {
-    let call = accessor.with(|mut access| {
+    accessor.with(|mut access| {
         let call = function.start_call_concurrent(&mut access, params)?;
-        access.get().running.begin(call.task(), operation);
-        wasmtime::error::Ok(call)
-    })?;
-    let task = call.task();
-    let (reply,) = function.finish_call_concurrent(accessor, call).await?;
-    Ok(Called { task, reply })
+        let task = call.task();
+        access.get().running.begin(task, operation);
+        Ok(Begun { task, call, function })
+    })
+}
+
+impl<P, T> Begun<P, T>
+where
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+    T: Lift + Send + Sync + 'static,
+    Reply<T>: ComponentNamedList + Lift,
+{
+    /// Waits for what the function returns.
+    async fn reply(self, accessor: &Accessor<State>) -> wasmtime::Result<Result<T, wit::Error>> {
+        let (reply,) = self.function.finish_call_concurrent(accessor, self.call).await?;
+        Ok(reply)
+    }
 }
 
 /// A call ended, and nothing of it goes on.
@@ -51,20 +67,23 @@ fn end(accessor: &Accessor<State>, task: GuestTaskId) {
     accessor.with(|mut access| access.get().running.end(task));
 }
 
-/// Calls a function that has ended when it returned.
-async fn call<W: Work, P>(
+/// Waits for what a function returns that has ended then, and gives it as the answer.
+async fn answer_with<P, T>(
     accessor: &Accessor<State>,
-    function: Function<P, W::Reply>,
-    params: P,
-) -> wasmtime::Result<Result<W::Reply, wit::Error>>
+    begun: wasmtime::Result<Begun<P, T>>,
+    answer: Answer<T>,
+) -> wasmtime::Result<()>
 where
     P: ComponentNamedList + Lower + Send + Sync + 'static,
-    W::Reply: Lift + Send + Sync + 'static,
-    Reply<W::Reply>: ComponentNamedList + Lift,
+    T: Lift + Send + Sync + 'static,
+    Reply<T>: ComponentNamedList + Lift,
 {
-    let Called { task, reply } = begin(accessor, W::OPERATION, function, params).await?;
+    let begun = begun?;
+    let task = begun.task;
+    let reply = begun.reply(accessor).await?;
     end(accessor, task);
-    Ok(reply)
+    answer.give(reply);
+    Ok(())
 }
 
 /// `store-object`.
@@ -102,12 +121,27 @@ impl Work for Store {
     type Reply = exports::Metadata;
     const OPERATION: Operation = Operation::Store;
 
-    async fn run<'a>(
-        self,
+    fn run<'a>(
+        self: Box<Self>,
         accessor: &'a Accessor<State>,
         exports: &'a Exports,
         answer: Answer<Self::Reply>,
-    ) -> wasmtime::Result<()> {
+    ) -> impl Future<Output = wasmtime::Result<()>> + Send + 'a {
+        let begun = (*self).begin(accessor, exports, &answer);
+        answer_with(accessor, begun, answer)
+    }
+}
+
+/// The parameters of `store-object`.
+type StoreParams = (Arc<str>, Upload, exports::StoreOptions);
+
+impl Store {
+    fn begin(
+        self,
+        accessor: &Accessor<State>,
+        exports: &Exports,
+        answer: &Answer<exports::Metadata>,
+    ) -> wasmtime::Result<Begun<StoreParams, exports::Metadata>> {
         let Self { key, body, options } = self;
         let upload = match body {
             Outgoing::Whole { data, checksum } => Upload::Whole(WholeBody { data, checksum: checksum.as_u64() }),
@@ -117,8 +151,7 @@ impl Work for Store {
                 Upload::Streamed(StreamedBody { data: outgoing.data, end: outgoing.end })
             }
         };
-        answer.give(call::<Self, _>(accessor, exports.store_object, (key, upload, options)).await?);
-        Ok(())
+        begin(accessor, Self::OPERATION, exports.store_object, (key, upload, options))
     }
 }
 
@@ -132,27 +165,32 @@ impl Work for Retrieve {
     type Reply = (exports::Metadata, Body);
     const OPERATION: Operation = Operation::Retrieve;
 
-    async fn run<'a>(
-        self,
+    fn run<'a>(
+        self: Box<Self>,
         accessor: &'a Accessor<State>,
         exports: &'a Exports,
         answer: Answer<Self::Reply>,
-    ) -> wasmtime::Result<()> {
-        let Called { task, reply } =
-            begin(accessor, Self::OPERATION, exports.retrieve_object, (self.key, self.range)).await?;
-        match reply {
-            Err(error) => answer.give(Err(error)),
-            Ok(Object { metadata, data: Download::Whole(bytes) }) => answer.give(Ok((metadata, Body::Bytes(bytes)))),
-            Ok(Object { metadata, data: Download::Streamed(reply) }) => {
-                let pace = Pace::Call(answer.shared_clock());
-                let incoming = stream::receive(accessor, reply.data, reply.end, &pace)?;
-                // If the caller has gone, the pieces find no taker, and the guest is told so when it writes.
-                answer.give(Ok((metadata, incoming.body)));
-                incoming.finished.wait().await;
+    ) -> impl Future<Output = wasmtime::Result<()>> + Send + 'a {
+        let begun = begin(accessor, Self::OPERATION, exports.retrieve_object, (self.key, self.range));
+        async move {
+            let begun = begun?;
+            let task = begun.task;
+            match begun.reply(accessor).await? {
+                Err(error) => answer.give(Err(error)),
+                Ok(Object { metadata, data: Download::Whole(bytes) }) => {
+                    answer.give(Ok((metadata, Body::Bytes(bytes))));
+                }
+                Ok(Object { metadata, data: Download::Streamed(reply) }) => {
+                    let pace = Pace::Call(answer.shared_clock());
+                    let incoming = stream::receive(accessor, reply.data, reply.end, &pace)?;
+                    // If the caller has gone, the pieces find no taker, and the guest is told so when it writes.
+                    answer.give(Ok((metadata, incoming.body)));
+                    incoming.finished.wait().await;
+                }
             }
+            end(accessor, task);
+            Ok(())
         }
-        end(accessor, task);
-        Ok(())
     }
 }
 
@@ -166,14 +204,17 @@ impl Work for Delete {
     type Reply = ();
     const OPERATION: Operation = Operation::Delete;
 
-    async fn run<'a>(
-        self,
+    fn run<'a>(
+        self: Box<Self>,
         accessor: &'a Accessor<State>,
         exports: &'a Exports,
         answer: Answer<Self::Reply>,
-    ) -> wasmtime::Result<()> {
-        answer.give(call::<Self, _>(accessor, exports.delete_object, (self.key, self.if_match)).await?);
-        Ok(())
+    ) -> impl Future<Output = wasmtime::Result<()>> + Send + 'a {
+        answer_with(
+            accessor,
+            begin(accessor, Self::OPERATION, exports.delete_object, (self.key, self.if_match)),
+            answer,
+        )
     }
 }
 
@@ -184,14 +225,13 @@ impl Work for List {
     type Reply = exports::Page;
     const OPERATION: Operation = Operation::List;
 
-    async fn run<'a>(
-        self,
+    fn run<'a>(
+        self: Box<Self>,
         accessor: &'a Accessor<State>,
         exports: &'a Exports,
         answer: Answer<Self::Reply>,
-    ) -> wasmtime::Result<()> {
-        answer.give(call::<Self, _>(accessor, exports.list_objects, (self.0,)).await?);
-        Ok(())
+    ) -> impl Future<Output = wasmtime::Result<()>> + Send + 'a {
+        answer_with(accessor, begin(accessor, Self::OPERATION, exports.list_objects, (self.0,)), answer)
     }
 }
 
@@ -202,14 +242,13 @@ impl Work for Metadata {
     type Reply = exports::Metadata;
     const OPERATION: Operation = Operation::Metadata;
 
-    async fn run<'a>(
-        self,
+    fn run<'a>(
+        self: Box<Self>,
         accessor: &'a Accessor<State>,
         exports: &'a Exports,
         answer: Answer<Self::Reply>,
-    ) -> wasmtime::Result<()> {
-        answer.give(call::<Self, _>(accessor, exports.read_metadata, (self.0,)).await?);
-        Ok(())
+    ) -> impl Future<Output = wasmtime::Result<()>> + Send + 'a {
+        answer_with(accessor, begin(accessor, Self::OPERATION, exports.read_metadata, (self.0,)), answer)
     }
 }
 
@@ -224,14 +263,17 @@ impl Work for Update {
     type Reply = exports::Metadata;
     const OPERATION: Operation = Operation::Update;
 
-    async fn run<'a>(
-        self,
+    fn run<'a>(
+        self: Box<Self>,
         accessor: &'a Accessor<State>,
         exports: &'a Exports,
         answer: Answer<Self::Reply>,
-    ) -> wasmtime::Result<()> {
-        let Self { key, changes, if_match } = self;
-        answer.give(call::<Self, _>(accessor, exports.update_attributes, (key, changes, if_match)).await?);
-        Ok(())
+    ) -> impl Future<Output = wasmtime::Result<()>> + Send + 'a {
+        let Self { key, changes, if_match } = *self;
+        answer_with(
+            accessor,
+            begin(accessor, Self::OPERATION, exports.update_attributes, (key, changes, if_match)),
+            answer,
+        )
     }
 }

@@ -66,6 +66,11 @@ impl Engines {
         Ok(Self { concurrent, synchronous })
     }
 
+    /// Both.
+    pub(super) fn all(&self) -> [&Engine; 2] {
+        [&self.concurrent, &self.synchronous]
+    }
+
     /// The engine that plugins of this kind run on.
     pub(super) fn of(&self, kind: Kind) -> &Engine {
         match kind {

@@ -128,7 +128,8 @@ impl Instances {
         supervisor.admit_call()?;
         self.permit().await?;
         let (answer, mut answered) = work::call(W::OPERATION, supervisor.timeout());
-        let placed = self.place(Call { work, answer }, AnyJob::new).inspect_err(|_| self.permits.add_permits(1));
+        let placed =
+            self.place(Call { work: Box::new(work), answer }, AnyJob::new).inspect_err(|_| self.permits.add_permits(1));
         let (answer, at) = match placed? {
             Placed::Joined => ((&mut answered).await, None),
             Placed::Driving { slot, instance, job } => {

@@ -48,22 +48,40 @@ impl ComponentLoader {
 
     /// Reads the component in a file, at most `limit` bytes of it, and its code if that is in the cache.
     ///
+    /// If its digest is known beforehand, the code is loaded while the file is read and hashed, which takes about as long;
+    /// it is used only if the file has that digest.
+    ///
     /// # Errors
     /// It can not be read, is larger, does not have the digest that is `wanted`, or is no plugin.
     pub(super) async fn read(&self, path: &Path, limit: u64, wanted: Option<Digest>) -> Result<Source, PluginError> {
-        let (loader, path) = (self.clone(), path.to_owned());
+        let expected = wanted.clone().map(|digest| {
+            let Self { engines, compiled } = self.clone();
+            spawn_blocking(move || engines.all().into_iter().find_map(|engine| compiled.find(engine, &digest)))
+        });
+        let Self { engines, compiled } = self.clone();
+        let path = path.to_owned();
         let reading = spawn_blocking(move || {
             let wasm = read(&path, limit)?;
             let digest = Digest::of(&wasm);
-            if let Some(wanted) = wanted.filter(|wanted| *wanted != digest) {
-                return Err(PluginError::Digest { wanted, found: digest });
+            if let Some(wanted) = wanted.as_ref().filter(|wanted| **wanted != digest) {
+                return Err(PluginError::Digest { wanted: wanted.clone(), found: digest });
             }
             let interface = Interface::of(&wasm)?;
-            let engine = loader.engines.of(interface.kind).clone();
-            let code = loader.compiled.find(&engine, &digest).map_or(Code::Wasm(wasm), Code::Compiled);
-            Ok(Source { digest, interface, engine, code })
+            let engine = engines.of(interface.kind).clone();
+            let code = match wanted {
+                Some(_) => None,
+                None => compiled.find(&engine, &digest),
+            };
+            Ok(Source { digest, interface, engine, code: code.map_or(Code::Wasm(wasm), Code::Compiled) })
         });
-        reading.await.map_err(|error| PluginError::Compile(error.to_string()))?
+        let mut source = reading.await.map_err(|error| PluginError::Compile(error.to_string()))??;
+        if let Some(expected) = expected
+            && let Ok(Some(component)) = expected.await
+            && Engine::same(component.engine(), &source.engine)
+        {
+            source.code = Code::Compiled(component);
+        }
+        Ok(source)
     }
 
     /// Compiles a component, unless that was done before, in so much time. A compiler that takes longer is not waited

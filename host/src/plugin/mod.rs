@@ -31,6 +31,7 @@ mod instances;
 mod interface;
 mod lifecycle;
 mod limits;
+mod linkers;
 mod loader;
 mod log;
 mod metrics;

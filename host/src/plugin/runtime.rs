@@ -7,24 +7,21 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use prometheus::Registry;
 use tracing::warn;
-use wasmtime::Engine;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::Component;
 
-use super::bindings::provider::larder::plugin::{inner_stores, log, secrets, state, types};
 use super::eviction::{EvictionPre, EvictionTemplate, PluginEvictionFactory};
 use super::exports::ProviderPre;
 use super::instance::Template;
 use super::instances::Instances;
 use super::lifecycle::{LifecyclePre, LifecycleTemplate, PluginLifecyclePolicy};
 use super::limits::MemoryBudget;
+use super::linkers::Linkers;
 use super::loader::ComponentLoader;
 use super::metrics::Metrics;
 use super::open_states::OpenStates;
 use super::provider::PluginStorageProvider;
-use super::state::State;
 use super::supervisor::{PluginStatus, Supervisor};
 use super::synchronous::Synchronous;
-use super::wasi;
 use super::{Grant, GrantedFolder, Grants, Interface, Kind, Limits, PluginError, Restart, StateStore};
 use crate::cache::EvictionStrategyFactory;
 use crate::error::Error;
@@ -36,6 +33,7 @@ use crate::provider::StorageProvider;
 #[derive(Debug)]
 pub struct PluginRuntime {
     loader: ComponentLoader,
+    linkers: Linkers,
     metrics: Metrics,
     budget: Arc<MemoryBudget>,
     states: OpenStates,
@@ -87,8 +85,8 @@ impl PluginRuntime {
         let metrics = Metrics::new().map_err(|error| PluginError::Runtime(error.to_string()))?;
         let budget = Arc::new(MemoryBudget::new(Self::MEMORY));
         let loader = ComponentLoader::new(compiled)?;
-        let (states, unused) = (OpenStates::default(), Mutex::default());
-        Ok(Self { loader, metrics, budget, states, unused })
+        let (linkers, states, unused) = (Linkers::default(), OpenStates::default(), Mutex::default());
+        Ok(Self { loader, linkers, metrics, budget, states, unused })
     }
 
     /// The bytes of linear memory that all plugins may have together, unless it is said: 2 GiB.
@@ -164,9 +162,8 @@ impl PluginRuntime {
         self.warn_of_unused(&source.interface, &options);
         check_folders(&options.grants).await?;
         let loaded = Loaded { digest: source.digest.clone(), interface: source.interface.clone() };
-        let engine = source.engine.clone();
         let component = self.loader.compile(source, limits.compile_time).await?;
-        let made = self.make(&engine, &component, &loaded, options).await?;
+        let made = self.make(&component, &loaded, options).await?;
         Ok(Prepared { loaded, made })
     }
 
@@ -180,21 +177,15 @@ impl PluginRuntime {
         }
     }
 
-    async fn make(
-        &self,
-        engine: &Engine,
-        component: &Component,
-        loaded: &Loaded,
-        options: PluginOptions,
-    ) -> Result<Made, PluginError> {
+    async fn make(&self, component: &Component, loaded: &Loaded, options: PluginOptions) -> Result<Made, PluginError> {
         let Loaded { digest, interface } = loaded;
         let start = |error: wasmtime::Error| PluginError::Start(format!("{error:#}"));
-        let linker = linker(engine, interface).map_err(start)?;
-        let pre = linker.instantiate_pre(component).map_err(start)?;
+        let pre = self.linkers.link(component, interface).map_err(start)?;
         let PluginOptions { name, store, digest: _, settings, grants, limits, restart } = options;
         let meter = self.metrics.meter(&name, &store);
         let supervisor = Supervisor::new(name, store, interface.kind, limits, restart, meter, Arc::clone(&self.budget));
-        let (supervisor, engine, settings) = (Arc::new(supervisor), engine.clone(), settings.to_string());
+        let (supervisor, engine) = (Arc::new(supervisor), component.engine().clone());
+        let settings = settings.to_string();
         match interface.kind {
             Kind::Provider => {
                 let pre = ProviderPre::new(pre).map_err(start)?;
@@ -365,17 +356,4 @@ fn refused(error: Error) -> PluginError {
         Error::InvalidInput { message } => PluginError::Settings(message),
         error => PluginError::Start(error.to_string()),
     }
-}
-
-fn linker(engine: &Engine, interface: &Interface) -> wasmtime::Result<Linker<State>> {
-    let mut linker = Linker::new(engine);
-    types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-    log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-    if interface.kind == Kind::Provider {
-        inner_stores::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-        state::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-        secrets::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-    }
-    wasi::add_to_linker(&mut linker, interface)?;
-    Ok(linker)
 }

@@ -29,7 +29,7 @@ pub(super) trait Work: Send + 'static {
     /// # Errors
     /// The instance failed.
     fn run<'a>(
-        self,
+        self: Box<Self>,
         accessor: &'a Accessor<State>,
         exports: &'a Exports,
         answer: Answer<Self::Reply>,
@@ -159,9 +159,9 @@ pub(super) trait Job: Send + 'static {
     ) -> impl Future<Output = wasmtime::Result<()>> + Send + 'a;
 }
 
-/// The job of one call.
+/// The job of one call. What it works on is behind a pointer: it is handed from one future to the next.
 pub(super) struct Call<W: Work> {
-    pub(super) work: W,
+    pub(super) work: Box<W>,
     pub(super) answer: Answer<W::Reply>,
 }
 

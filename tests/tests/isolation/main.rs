@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use larder::error::{Error, Result};
-use larder::object::{Body, Key};
+use larder::object::{Body, Digest, Key};
 use larder::plugin::{PluginError, PluginOptions, PluginRuntime, Registry};
 use larder::provider::memory::MemoryStorageProvider;
 use larder::provider::{ListQuery, StorageProvider, StoreOptions};
@@ -220,6 +220,30 @@ async fn a_store_that_is_not_granted_can_not_be_opened() {
     });
     let error = loaded.await.unwrap_err().to_string();
     assert!(error.contains("history") && error.contains("stores: { history: STORE }"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_was_compiled_for_a_pinned_digest_runs_for_no_other_component() {
+    let unpinned = Runtime::new();
+    let [memory, sieve] = ["memory", "sieve"].map(|name| unpinned.load(name, Value::Null));
+    let (memory, sieve) = (memory.await.unwrap().digest(), sieve.await.unwrap().digest());
+    // The code of both is there in one of these, and of none in the other.
+    for runtime in [unpinned, Runtime::new()] {
+        let pinned = |name, digest: &Digest| {
+            let digest = Some(digest.clone());
+            runtime.load_with(name, Value::Null, |options| options.digest = digest)
+        };
+        let error = pinned("memory", &sieve).await.unwrap_err();
+        assert!(
+            matches!(&error, PluginError::Digest { wanted, found } if *wanted == sieve && *found == memory),
+            "{error}"
+        );
+        for _ in 0..2 {
+            let loaded = pinned("memory", &memory).await.unwrap();
+            store(&*loaded.provider().unwrap(), "k", "v").await.unwrap();
+            assert_eq!(pinned("sieve", &sieve).await.unwrap().digest(), sieve);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
