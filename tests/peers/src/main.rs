@@ -92,6 +92,9 @@ struct Boundaries {
     /// Measure only this side, for a profiler.
     #[arg(long, value_enum)]
     side: Option<Side>,
+    /// Print the memory of an idle instance of this kind, of the side that is named, in bytes.
+    #[arg(long, value_enum, hide = true, requires = "side")]
+    idle_of: Option<memory::Kind>,
 }
 
 fn main() -> Result<()> {
@@ -110,11 +113,15 @@ fn main() -> Result<()> {
 impl Boundaries {
     fn run(&self) -> Result<()> {
         let guests = Guests::build()?;
+        if let (Some(kind), Some(side)) = (self.idle_of, self.side) {
+            println!("{}", memory::of_instance(&Sides::new(&guests)?, kind, side)?);
+            return Ok(());
+        }
         let stopwatch = Stopwatch { rounds: self.rounds, round: Duration::from_millis(self.round) };
         let mut rows = Vec::new();
+        let idle = if "idle".contains(&self.only) { memory::idle()? } else { Vec::new() };
         let sides = Sides::new(&guests)?;
-        let idle = if "idle".contains(&self.only) { memory::idle(&sides)? } else { Vec::new() };
-        let start = if "start".contains(&self.only) { Some(start::start(&sides)?) } else { None };
+        let start = if "start".contains(&self.only) { start::start(&sides)? } else { Vec::new() };
         for mut operation in sides.operations()? {
             if operation.name.contains(&self.only) {
                 operation.works.retain(|(side, _)| self.side.is_none_or(|only| only == *side));

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 use crate::machine::Machine;
-use crate::memory::{INSTANCES, Idle};
+use crate::memory::{INSTANCES, Idle, Kind};
 use crate::start::Start;
 use crate::stopwatch::{Row, Side, Times};
 
@@ -17,12 +17,16 @@ pub(crate) struct Report {
     pub(crate) round_ms: u128,
     pub(crate) rows: Vec<Row>,
     pub(crate) idle: Vec<Idle>,
-    pub(crate) start: Option<Start>,
+    pub(crate) start: Vec<Start>,
 }
 
 /// The ratios that the table shows.
-const RATIOS: [(Side, Side); 3] =
-    [(Side::Larder, Side::Native), (Side::Larder, Side::Wasmtime), (Side::Extism, Side::Larder)];
+const RATIOS: [(Side, Side); 4] = [
+    (Side::Larder, Side::Native),
+    (Side::Larder, Side::Wasmtime),
+    (Side::Extism, Side::Larder),
+    (Side::Extism, Side::Wasmtime),
+];
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,22 +48,30 @@ impl fmt::Display for Report {
         write!(f, "{}", busy(self.rows.iter().flat_map(|row| &row.measured).map(|measured| &measured.times)))?;
         writeln!(f)?;
         write!(f, "{}", self.table())?;
-        for Idle { kind, larder, extism } in &self.idle {
-            let ratio = *extism as f64 / (*larder).max(1) as f64;
+        for Idle { kind, wasmtime, larder, extism } in &self.idle {
+            let ratio = |below: &u64| *extism as f64 / (*below).max(1) as f64;
             let kib = |bytes: &u64| *bytes as f64 / 1024.0;
+            let kind = match kind {
+                Kind::Eviction => "eviction",
+                Kind::Provider => "provider",
+            };
             write!(
                 f,
-                "\n\nMemory of an idle {kind} instance, mean of {INSTANCES}: larder {:.1} KiB, extism {:.1} KiB, \
-                 extism / larder {ratio:.1}",
+                "\n\nMemory of an idle {kind} instance, mean of {INSTANCES}: wasmtime {:.1} KiB, larder {:.1} KiB, extism \
+                 {:.1} KiB; extism / larder {:.1}, extism / wasmtime {:.1}",
+                kib(wasmtime),
                 kib(larder),
-                kib(extism)
+                kib(extism),
+                ratio(larder),
+                ratio(wasmtime)
             )?;
         }
-        if let Some(Start { median, most }) = &self.start {
+        for Start { is_pinned, median, most } in &self.start {
             let micros = |nanos: &u64| *nanos as f64 / 1000.0;
+            let component = if *is_pinned { "a component with a pinned digest" } else { "any other component" };
             write!(
                 f,
-                "\n\nFrom a component on disk, compiled before, to the first answer: {:.0} us, nine of ten in {:.0} us",
+                "\n\nFrom {component} on disk, compiled before, to the first answer: {:.0} us, nine of ten in {:.0} us",
                 micros(median),
                 micros(most)
             )?;

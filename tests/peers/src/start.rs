@@ -14,20 +14,27 @@ const LOADS: usize = 500;
 /// ten at most `most`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Start {
+    /// Whether the configuration pins the component's digest.
+    pub(crate) is_pinned: bool,
     pub(crate) median: u64,
     pub(crate) most: u64,
 }
 
-/// Loads the provider over and over, and has each answer a call.
+/// Loads the provider over and over, with its digest pinned and without, and has each answer a call.
 ///
 /// # Errors
 /// It does not load.
-pub(crate) fn start(sides: &Sides) -> Result<Start> {
-    let took = || (0..LOADS).map(|_| sides.load_and_ask()).collect::<Result<Vec<Duration>>>();
-    // The first ones compile it, and warm up the threads that read it.
-    took()?;
-    let mut took = took()?;
-    took.sort_unstable();
-    let at = |share: usize| took[LOADS * share / 100].as_nanos() as u64;
-    Ok(Start { median: at(50), most: at(90) })
+pub(crate) fn start(sides: &Sides) -> Result<Vec<Start>> {
+    [Some(sides.digest()?), None]
+        .into_iter()
+        .map(|digest| {
+            let took = || (0..LOADS).map(|_| sides.load_and_ask(digest.clone())).collect::<Result<Vec<Duration>>>();
+            // The first ones compile it, and warm up the threads that read it.
+            took()?;
+            let mut took = took()?;
+            took.sort_unstable();
+            let at = |share: usize| took[LOADS * share / 100].as_nanos() as u64;
+            Ok(Start { is_pinned: digest.is_some(), median: at(50), most: at(90) })
+        })
+        .collect()
 }

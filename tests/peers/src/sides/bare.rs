@@ -153,7 +153,7 @@ fn refused(error: wit::Error) -> wasmtime::Error {
 }
 
 /// An instance that every operation on it shares.
-pub(super) struct BareInstance {
+pub(crate) struct BareInstance {
     runtime: Arc<Runtime>,
     instance: Rc<RefCell<Instance>>,
 }
@@ -241,6 +241,13 @@ impl BareEviction {
         Ok(Strategy { store, strategy })
     }
 
+    /// An instance that answered a call.
+    pub(super) fn used(&self) -> anyhow::Result<Strategy> {
+        let mut strategy = self.open().map_err(plain)?;
+        strategy.step(&larder::cache::Batch::default()).map_err(plain)?;
+        Ok(strategy)
+    }
+
     pub(super) fn step(&self) -> anyhow::Result<Work> {
         let mut strategy = self.open().map_err(plain)?;
         let batch = reads();
@@ -265,7 +272,8 @@ impl BareEviction {
     }
 }
 
-struct Strategy {
+/// An instance of a strategy, opened.
+pub(crate) struct Strategy {
     store: Store<()>,
     strategy: EvictionStrategy,
 }

@@ -39,6 +39,20 @@ impl Extism {
         Ok(ExtismInstance(Rc::new(RefCell::new(self.guest()?))))
     }
 
+    /// An instance that answered a call for victims.
+    pub(super) fn used_strategy(&self) -> Result<ExtismInstance> {
+        let instance = self.instance()?;
+        instance.0.borrow_mut().step(&Batch::default())?;
+        Ok(instance)
+    }
+
+    /// An instance that stored an object.
+    pub(super) fn used_provider(&self, number: usize) -> Result<ExtismInstance> {
+        let (instance, key) = (self.instance()?, Key::new(format!("{number}"))?);
+        instance.0.borrow_mut().store(&key, &Bytes::from_static(b"bytes"), &StoreOptions::default())?;
+        Ok(instance)
+    }
+
     pub(super) fn start_eviction(&self) -> Work {
         let (guest, batch) = (self.clone(), Batch::default());
         Box::new(move |times| {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use larder::cache::{Batch, EvictionStrategy, EvictionStrategyFactory};
-use larder::object::Key;
+use larder::object::{Digest, Key};
 use larder::plugin::{Limits, PluginOptions, PluginRuntime};
 use larder::provider::StorageProvider;
 use larder::provider::memory::MemoryStorageProvider;
@@ -101,7 +101,7 @@ impl Sides {
         Ok(Operation { name: "metadata of a missing key".to_owned(), works })
     }
 
-    fn objects(&self, objects: Arc<Objects>, size: &str) -> Result<[Operation; 2]> {
+    fn objects(&self, objects: Arc<Objects>, size: &str) -> Result<[Operation; 3]> {
         let (native, memory) = (native(), self.memory()?);
         for provider in [&native, &memory] {
             providers::fill(&self.runtime, provider, &objects)?;
@@ -122,6 +122,7 @@ impl Sides {
             (Peer, peer.retrieve(&objects)),
         ];
         Ok([
+            Operation { name: format!("copy {size}"), works: vec![(Native, providers::copy(&objects))] },
             Operation { name: format!("store {size}"), works: store },
             Operation { name: format!("retrieve {size}"), works: retrieve },
         ])
@@ -163,29 +164,54 @@ impl Sides {
         Ok(provider)
     }
 
-    /// So many idle instances of extism's, each of which answered a call.
+    /// So many idle strategies without larder around them, each of which answered a call.
     ///
     /// # Errors
     /// One can not be made.
-    pub(crate) fn peer_instances(&self, count: usize) -> Result<Vec<extism::ExtismInstance>> {
+    pub(crate) fn bare_strategies(&self, count: usize) -> Result<Vec<bare::Strategy>> {
+        (0..count).map(|_| self.bare_sieve.used()).collect()
+    }
+
+    /// So many idle providers without larder around them, each of which answered a call.
+    ///
+    /// # Errors
+    /// One can not be made.
+    pub(crate) fn bare_providers(&self, count: usize) -> Result<Vec<bare::BareInstance>> {
         (0..count)
             .map(|_| {
-                let instance = self.extism.instance()?;
+                let instance = self.bare_memory.open(&self.runtime)?;
                 instance.missing()(1)?;
                 Ok(instance)
             })
             .collect()
     }
 
-    /// Loads the provider of larder's, asks it for what is not there, and says how long that took.
+    /// So many idle instances of extism's, each of which answered a call for victims.
+    ///
+    /// # Errors
+    /// One can not be made.
+    pub(crate) fn peer_strategies(&self, count: usize) -> Result<Vec<extism::ExtismInstance>> {
+        (0..count).map(|_| self.extism.used_strategy()).collect()
+    }
+
+    /// So many idle instances of extism's, each of which stored an object.
+    ///
+    /// # Errors
+    /// One can not be made.
+    pub(crate) fn peer_providers(&self, count: usize) -> Result<Vec<extism::ExtismInstance>> {
+        (0..count).map(|number| self.extism.used_provider(number)).collect()
+    }
+
+    /// Loads the provider of larder's, whose digest is known beforehand or not, asks it for what is not there, and says
+    /// how long that took.
     ///
     /// # Errors
     /// It does not load.
-    pub(crate) fn load_and_ask(&self) -> Result<Duration> {
-        let key = Key::new("missing")?;
+    pub(crate) fn load_and_ask(&self, digest: Option<Digest>) -> Result<Duration> {
+        let (key, options) = (Key::new("missing")?, PluginOptions { digest, ..PluginOptions::new("loaded") });
         let begun = Instant::now();
         let (provider, found) = self.runtime.block_on(async {
-            let provider = self.plugins.load(&self.memory_component, PluginOptions::new("loaded")).await?.provider()?;
+            let provider = self.plugins.load(&self.memory_component, options).await?.provider()?;
             let found = provider.metadata(&key).await;
             anyhow::Ok((provider, found))
         })?;
@@ -193,6 +219,14 @@ impl Sides {
         drop(provider);
         ensure!(found.is_err(), "metadata of a missing key");
         Ok(took)
+    }
+
+    /// The digest of that provider's component.
+    ///
+    /// # Errors
+    /// It can not be read.
+    pub(crate) fn digest(&self) -> Result<Digest> {
+        Ok(Digest::of(&std::fs::read(&self.memory_component)?))
     }
 
     fn start_eviction(&self) -> Operation {

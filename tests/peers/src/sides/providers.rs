@@ -51,6 +51,19 @@ pub(super) async fn at_once(provider: &Arc<dyn StorageProvider>, count: usize) -
     Ok(())
 }
 
+/// Copies the body to fresh memory, and keeps as many copies as there are objects: the least that storing one takes.
+pub(super) fn copy(objects: &Arc<Objects>) -> Work {
+    let (objects, mut kept) = (Arc::clone(objects), vec![Bytes::new(); objects.keys.len()]);
+    Box::new(move |times| {
+        for turn in 0..times {
+            let place = turn as usize % kept.len();
+            kept[place] = Bytes::copy_from_slice(&objects.body);
+        }
+        black_box(&mut kept);
+        Ok(())
+    })
+}
+
 pub(super) fn store(runtime: &Arc<Runtime>, provider: &Arc<dyn StorageProvider>, objects: &Arc<Objects>) -> Work {
     let (runtime, provider, objects) = (Arc::clone(runtime), Arc::clone(provider), Arc::clone(objects));
     Box::new(move |times| {
