@@ -15,9 +15,15 @@
 //!
 //! A plugin has neither clock nor randomness, files nor network: what it needs comes with each call. What the operator
 //! grants a provider beyond that, it reaches through [`InnerStore`], [`state`], [`secrets`] and [`http`].
+//!
+//! In a component the SDK keeps small blocks of memory that were freed at hand, in front of the standard library's allocator.
+//! A plugin that brings an allocator of its own turns off the SDK's default feature `allocator`.
 #![deny(missing_docs, unsafe_code)]
 
 mod abi;
+#[cfg(any(test, all(target_arch = "wasm32", not(target_feature = "atomics"), feature = "allocator")))]
+#[allow(unsafe_code, reason = "an allocator is unsafe by its nature")]
+mod allocator;
 mod body;
 mod checksum;
 pub mod config;

@@ -16,7 +16,7 @@ use wasmtime::component::Accessor;
 use wasmtime::{Engine, Store};
 
 use super::Grants;
-use super::clock::{CallClock, Clocks, Ended};
+use super::clock::{CallClock, Clocks, Ended, Listed};
 use super::convert::error_from_plugin;
 use super::exports::{Exports, ProviderPre};
 use super::fault::Fault;
@@ -132,51 +132,10 @@ impl Instance {
         left: impl Fn() + Sync,
     ) -> (Instant, Result<(), Fault>) {
         let Self { store, exports, clocks, bell, .. } = self;
-        let (exports, clocks, bell, joined, left) = (&*exports, &*clocks, &**bell, &joined, &left);
-        let first_listed = clocks.add(first.shared_clock());
-        let running = pin!(store.run_concurrent(async |accessor: &Accessor<State>| {
-            let mut first = pin!(first.begin(accessor, exports));
-            let mut first_runs = true;
-            // Made when a call joins: most are alone.
-            let mut others: Option<FuturesUnordered<_>> = None;
-            poll_fn(|cx| {
-                if first_runs && let Poll::Ready(ended) = first.as_mut().poll(cx) {
-                    ended?;
-                    clocks.remove(first_listed);
-                    first_runs = false;
-                    if others.as_ref().is_some_and(|others| !others.is_empty()) {
-                        left();
-                    }
-                }
-                loop {
-                    let mut others_run = false;
-                    if let Some(others) = &mut others {
-                        while let Poll::Ready(Some(ended)) = others.poll_next_unpin(cx) {
-                            ended?;
-                            if first_runs || !others.is_empty() {
-                                left();
-                            }
-                        }
-                        others_run = !others.is_empty();
-                    }
-                    if !first_runs && !others_run {
-                        return Poll::Ready(wasmtime::error::Ok(()));
-                    }
-                    if !bell.poll(cx) {
-                        return Poll::Pending;
-                    }
-                    while let Some(job) = joined() {
-                        let listed = clocks.add(job.shared_clock());
-                        others.get_or_insert_default().push(async move {
-                            Job::begin(job, accessor, exports).await?;
-                            clocks.remove(listed);
-                            wasmtime::error::Ok(())
-                        });
-                    }
-                }
-            })
-            .await
-        }));
+        let listed = clocks.add(first.shared_clock());
+        // Each of wasmtime's futures around the closure has room for what that captures, twice: so it is one pointer.
+        let calls = &mut Running { exports, clocks, bell, first: Some((listed, first)), joined, left };
+        let running = pin!(store.run_concurrent(async |accessor: &Accessor<State>| calls.run(accessor).await));
         let Ended { output, at } = clocks.within(&supervisor.meter, begun, running).await;
         (at, output.map_err(Fault::from).and_then(|ended| ended.and_then(|ended| ended).map_err(Fault::Trap)))
     }
@@ -189,5 +148,65 @@ impl Instance {
     /// What its host keeps for it.
     pub(super) fn state(&self) -> &State {
         self.store.data()
+    }
+}
+
+/// The calls that run on an instance, from its own point of view.
+struct Running<'i, J, F, G> {
+    exports: &'i Exports,
+    clocks: &'i Clocks,
+    bell: &'i Bell,
+    /// The call that drives, until it begins.
+    first: Option<(Listed, J)>,
+    joined: F,
+    left: G,
+}
+
+impl<J: Job, F: Fn() -> Option<AnyJob> + Sync, G: Fn() + Sync> Running<'_, J, F, G> {
+    /// Runs them until none is left.
+    async fn run(&mut self, accessor: &Accessor<State>) -> wasmtime::Result<()> {
+        let Some((first_listed, first)) = self.first.take() else { return Ok(()) };
+        let &mut Self { exports, clocks, bell, ref joined, ref left, .. } = self;
+        let mut first = pin!(first.begin(accessor, exports));
+        let mut first_runs = true;
+        // Made when a call joins: most are alone.
+        let mut others: Option<FuturesUnordered<_>> = None;
+        poll_fn(|cx| {
+            if first_runs && let Poll::Ready(ended) = first.as_mut().poll(cx) {
+                ended?;
+                clocks.remove(first_listed);
+                first_runs = false;
+                if others.as_ref().is_some_and(|others| !others.is_empty()) {
+                    left();
+                }
+            }
+            loop {
+                let mut others_run = false;
+                if let Some(others) = &mut others {
+                    while let Poll::Ready(Some(ended)) = others.poll_next_unpin(cx) {
+                        ended?;
+                        if first_runs || !others.is_empty() {
+                            left();
+                        }
+                    }
+                    others_run = !others.is_empty();
+                }
+                if !first_runs && !others_run {
+                    return Poll::Ready(Ok(()));
+                }
+                if !bell.poll(cx) {
+                    return Poll::Pending;
+                }
+                while let Some(job) = joined() {
+                    let listed = clocks.add(job.shared_clock());
+                    others.get_or_insert_default().push(async move {
+                        Job::begin(job, accessor, exports).await?;
+                        clocks.remove(listed);
+                        wasmtime::error::Ok(())
+                    });
+                }
+            }
+        })
+        .await
     }
 }
