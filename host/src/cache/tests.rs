@@ -1,3 +1,4 @@
+mod answers;
 mod concurrency;
 
 use std::collections::{HashMap, HashSet};

@@ -1,3 +1,4 @@
+mod answers;
 mod audit;
 mod due;
 mod resume;
