@@ -9,6 +9,7 @@ use super::name::PluginName;
 use super::period::Period;
 use super::scalar::{Scalar, scalar_serde};
 use super::size::Size;
+use super::ttl::Ttl;
 
 /// The cache in front of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,10 +17,10 @@ use super::size::Size;
 pub struct CacheConfig {
     /// How many bytes it holds at most, keys and metadata counted in.
     pub size_limit: Size,
-    /// How long after it came in an entry is no longer used; absent: for ever. The cache follows every write that goes
-    /// through this host without it; it is for providers that others write to.
+    /// How long after it came in an entry is no longer used, or `forever`; absent: what `cache.ttl` of the host says. The cache
+    /// follows every write that goes through this host without it; it is for providers that others write to.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ttl: Option<Period>,
+    pub ttl: Option<Ttl>,
     /// How long the cache remembers that there is no object under a key; absent: not at all. A write through this host
     /// ends it at once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,7 +34,7 @@ pub struct CacheConfig {
     pub entry_limit: Size,
 }
 
-/// 64 MiB, no TTL, the default policy, objects up to 1 MiB.
+/// 64 MiB, no TTL of its own, the default policy, objects up to 1 MiB.
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
@@ -43,6 +44,25 @@ impl Default for CacheConfig {
             max_entries: None,
             eviction_policy: EvictionPolicy::Default,
             entry_limit: Size::mebibytes(NonZeroU64::MIN),
+        }
+    }
+}
+
+/// What holds for the caches of all stores, unless they say otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheDefaults {
+    /// How long after it came in an entry is no longer used; absent: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<Ttl>,
+}
+
+impl CacheConfig {
+    /// How long after it came in an entry is no longer used; `None`: for ever.
+    pub fn ttl(&self, defaults: CacheDefaults) -> Option<Period> {
+        match self.ttl.or(defaults.ttl) {
+            None | Some(Ttl::Forever) => None,
+            Some(Ttl::For(period)) => Some(period),
         }
     }
 }

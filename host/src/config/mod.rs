@@ -33,6 +33,7 @@ mod size;
 mod store;
 mod summary;
 mod supply_chain;
+mod ttl;
 mod url;
 mod webhook;
 
@@ -45,7 +46,7 @@ use serde::{Deserialize, Serialize};
 
 pub use alerts::{AlertRuleConfig, AlertmanagerConfig, AlertsConfig, TroubleState};
 pub use backup::{BackupConfig, RepositoryAddress};
-pub use cache::{CacheConfig, EvictionPolicy};
+pub use cache::{CacheConfig, CacheDefaults, EvictionPolicy};
 pub(crate) use error::nearest;
 pub use error::{ConfigError, Position, Problem};
 pub use grants::{FolderGrant, Grants, GuestPath, StateGrant};
@@ -63,6 +64,7 @@ pub use size::Size;
 pub use store::{StorageConfig, StorageType, StoreTemplate};
 pub use summary::Summary;
 pub use supply_chain::SupplyChain;
+pub use ttl::Ttl;
 pub use url::Url;
 pub use webhook::WebhookConfig;
 
@@ -96,6 +98,9 @@ pub struct Config {
     /// The memory that all plugins may have together.
     #[serde(default = "plugin_memory")]
     pub plugin_memory: Size,
+    /// What holds for the caches of all stores.
+    #[serde(default)]
+    pub cache: CacheDefaults,
     /// The stores, by name.
     #[serde(default, deserialize_with = "entries::by_store")]
     pub stores: BTreeMap<StoreName, StorageConfig>,

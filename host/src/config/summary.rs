@@ -22,6 +22,7 @@ impl fmt::Display for Summary<'_> {
             plugins,
             supply_chain,
             plugin_memory: _,
+            cache,
             health: _,
             alerts,
             webhooks,
@@ -38,6 +39,9 @@ impl fmt::Display for Summary<'_> {
         writeln!(f, "admin    http://{}", server.admin.listen)?;
         if supply_chain.require_digest {
             writeln!(f, "supply   every plugin is pinned to a digest")?;
+        }
+        if let Some(ttl) = cache.ttl {
+            writeln!(f, "caches   an entry is used for {ttl}, unless its store says otherwise")?;
         }
         for (name, plugin) in plugins {
             write!(f, "plugin   {name}: {}", plugin.component)?;

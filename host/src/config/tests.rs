@@ -96,6 +96,25 @@ fn what_is_absent_has_a_default() {
 }
 
 #[test]
+fn a_store_has_the_ttl_of_the_host_unless_it_has_its_own() {
+    let config = parse(
+        "cache: { ttl: 10m }\nstores:\n  of-host: { provider_type: memory, cache: {} }\n  own: { provider_type: memory, \
+         cache: { ttl: 5s } }\n  none: { provider_type: memory, cache: { ttl: forever } }\n",
+    )
+    .unwrap();
+    let ttl = |store: &str| {
+        let (_, store) = config.stores.iter().find(|(name, _)| name.as_str() == store).unwrap();
+        store.cache.as_ref().unwrap().ttl(config.cache).map(|ttl| ttl.to_string())
+    };
+    assert_eq!(["of-host", "own", "none"].map(ttl), [Some("10m".to_owned()), Some("5s".to_owned()), None]);
+    assert!(
+        config.summary().to_string().contains("caches   an entry is used for 10m, unless its store says otherwise")
+    );
+    let unsaid = parse("stores:\n  one: { provider_type: memory, cache: {} }\n").unwrap();
+    assert!(unsaid.stores.values().all(|store| store.cache.as_ref().unwrap().ttl(unsaid.cache).is_none()));
+}
+
+#[test]
 fn a_parse_error_says_where_and_what_would_do() {
     let cases = [
         (
@@ -106,7 +125,7 @@ fn a_parse_error_says_where_and_what_would_do() {
         (
             "compression: zstd\n",
             "larder.yaml:1:1: unknown key `compression`; known here: data_dir, server, plugins, health, alerts, webhooks, supply_chain, \
-             plugin_memory, stores, new_buckets",
+             plugin_memory, cache, stores, new_buckets",
         ),
         (
             "stores:\n  one:\n    provider_type: [file]\n",
@@ -121,7 +140,7 @@ fn a_parse_error_says_where_and_what_would_do() {
         (
             "stores:\n  one: { provider_type: file, cache: { ttl: soon } }\n",
             "larder.yaml:2:45: stores.one.cache.ttl: \"soon\" is no span of time; write numbers with units, such as 90s, \
-             10m, 1h 30m or 7d",
+             10m, 1h 30m or 7d; or `forever`",
         ),
         (
             "stores:\n  One: { provider_type: file }\n",

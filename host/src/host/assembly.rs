@@ -250,7 +250,7 @@ impl<'a> Assembly<'a> {
         let config = cache::CacheConfig {
             size_limit: ByteSize::b(config.size_limit.bytes()),
             max_entries: config.max_entries.map(NonZeroU64::get),
-            ttl: config.ttl.map(|ttl| ttl.as_duration()),
+            ttl: config.ttl(self.config.cache).map(|ttl| ttl.as_duration()),
             negative_ttl: config.negative_ttl.map(|ttl| ttl.as_duration()),
             eviction_policy,
             entry_limit: ByteSize::b(config.entry_limit.bytes()),

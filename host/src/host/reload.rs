@@ -166,7 +166,11 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     let changed = [
         ("data_dir", old.data_dir != new.data_dir),
         ("server", old.server != new.server),
+        ("health", old.health != new.health),
+        ("alerts", old.alerts != new.alerts),
+        ("webhooks", old.webhooks != new.webhooks),
         ("plugin_memory", old.plugin_memory != new.plugin_memory),
+        ("cache", old.cache != new.cache),
         ("stores", old.stores != new.stores),
         ("new_buckets", old.new_buckets != new.new_buckets),
     ];
