@@ -11,7 +11,7 @@ use super::{Kind, PluginError};
 /// How often the epoch advances: how finely the time of a guest that never returns is measured.
 pub(super) const TICK: Duration = Duration::from_millis(5);
 
-/// How many instances an engine's pool has room for.
+/// How many instances the pool has room for.
 const INSTANCES: u32 = 2048;
 
 /// Support for concurrent calls belongs to an engine as a whole and makes small synchronous calls 3 to 7 times slower;
@@ -28,23 +28,29 @@ impl Engines {
     /// # Errors
     /// [`PluginError::Runtime`] on a platform that wasmtime does not support.
     pub(super) fn new() -> Result<Self, PluginError> {
-        // A pool reserves address space for all instances that there may ever be, which a limit of the system (such as
-        // `ulimit -v`) can rule out; without it an instance costs a few more system calls.
-        let pooled = || Engine::new(Config::new().allocation_strategy(pool()));
-        let is_pooled = pooled().inspect_err(|error| debug!("plugins run without a pool: {error:#}")).is_ok();
-        let engine = |concurrent| {
+        let config = |concurrent| {
             let mut config = Config::new();
             config
                 .strategy(Strategy::Cranelift)
-                .allocation_strategy(if is_pooled { pool() } else { InstanceAllocationStrategy::OnDemand })
                 .wasm_component_model(true)
                 .wasm_component_model_async(concurrent)
                 .concurrency_support(concurrent)
                 .epoch_interruption(true)
                 .max_wasm_stack(512 << 10);
-            Engine::new(&config).map_err(|error| PluginError::Runtime(format!("{error:#}")))
+            config
         };
-        let (concurrent, synchronous) = (engine(true)?, engine(false)?);
+        // A pool reserves address space for all instances that there may ever be, which a limit of the system (such as
+        // `ulimit -v`) can rule out; without it an instance costs a few more system calls.
+        let pooled = Engine::new(config(true).allocation_strategy(pool()));
+        let concurrent = pooled.or_else(|error| {
+            debug!("providers run without a pool: {error:#}");
+            Engine::new(&config(true))
+        });
+        // Strategies and policies are few, and live long: there a pool would cost each a page for every table.
+        let synchronous = Engine::new(&config(false));
+        let made =
+            |engine: wasmtime::Result<Engine>| engine.map_err(|error| PluginError::Runtime(format!("{error:#}")));
+        let (concurrent, synchronous) = (made(concurrent)?, made(synchronous)?);
         // Plugins hold on to their engine, and may outlive the runtime that loaded them: the ticks end with the last.
         let engines = [concurrent.weak(), synchronous.weak()];
         thread::Builder::new()
@@ -80,7 +86,7 @@ impl Engines {
     }
 }
 
-/// Room for the instances of all plugins, at 4 GiB of address space for each memory: what a 32-bit memory can grow to, so
+/// Room for the instances of all providers, at 4 GiB of address space for each memory: what a 32-bit memory can grow to, so
 /// that limits are the plugins' own. It takes 8 TiB of the 128 that a process has on x86-64.
 fn pool() -> InstanceAllocationStrategy {
     let mut pool = PoolingAllocationConfig::new();
