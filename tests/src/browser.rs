@@ -74,10 +74,18 @@ impl Browser {
 
     /// Does what a path below the session is for.
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.ask_of_element(method, path, body).expect("what it is about is there")
+    }
+
+    /// Does what a path below the session is for, unless the page has lost the element that it is about meanwhile.
+    fn ask_of_element(&self, method: &str, path: &str, body: &Value) -> Option<Value> {
         let path = format!("/session/{}{path}", self.session);
         let answer = exchange(self.address, method, &path, body).expect("the driver answers");
+        if answer["error"] == "stale element reference" {
+            return None;
+        }
         assert!(answer["error"].is_null(), "{method} {path} {body}: {answer}");
-        answer
+        Some(answer)
     }
 
     /// Opens a page, and waits until it is there.
@@ -127,7 +135,11 @@ impl Browser {
 
     /// Waits until an element has these words.
     pub fn until_says(&self, selector: &str, words: &str) {
-        self.until(&format!("{words:?} in {selector}"), || self.has(selector) && self.text(selector).contains(words));
+        let says = || {
+            let text = self.ask_of_element("GET", &format!("/element/{}/text", self.look(selector)?), &Value::Null)?;
+            Some(text.as_str().unwrap_or_default().contains(words))
+        };
+        self.until(&format!("{words:?} in {selector}"), || says() == Some(true));
     }
 
     /// Clicks on an element, where a mouse would.
